@@ -1,0 +1,138 @@
+//! Settings as plain data, and every limit in one place.
+//!
+//! A leaf. A setting has a reason; its name is API and stands in `docs/settings.md`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A type's name, in bytes.
+pub const TYPE_NAME_BYTES_MAX: usize = 64;
+/// An object's id, decoded, in bytes.
+pub const ID_BYTES_MAX: usize = 512;
+/// An `Idempotency-Key`, in bytes.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// Objects on the way of one chain of calls.
+pub const CHAIN_DEPTH_MAX: usize = 32;
+/// Calls of one turn.
+pub const TURN_CALLS_MAX: usize = 256;
+/// Running time after which a turn takes no further call.
+pub const TURN_RUNNING_MAX: Duration = Duration::from_millis(2);
+/// How long a put may stay unknown before its shard is released.
+pub const PUT_UNKNOWN_MAX: Duration = Duration::from_secs(60);
+/// A stored reply, in bytes; a larger one is stored without its body.
+pub const KEPT_REPLY_BYTES_MAX: usize = 4 * 1024;
+/// Keyed calls an object remembers, unless its type says otherwise.
+pub const KEYED_CALLS_MAX: u32 = 256;
+/// Bytes of replies an object remembers, unless its type says otherwise.
+pub const KEYED_BYTES_MAX: u32 = 64 * 1024;
+/// Objects on one page of a list.
+pub const LIST_LIMIT_MAX: usize = 1000;
+/// Objects on one page of a list that names no limit.
+pub const LIST_LIMIT_DEFAULT: usize = 100;
+/// The longest `Request-Timeout`.
+pub const REQUEST_TIMEOUT_MAX: Duration = Duration::from_secs(300);
+/// Shards of a shared store; an exclusive store has one.
+pub const SHARDS: u32 = 1024;
+
+/// How the log is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, with the field names of the Elastic Common Schema.
+    Json,
+}
+
+/// The settings of one service.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+#[non_exhaustive]
+pub struct Config {
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// The URL of the datastore.
+    pub store: String,
+    /// How the log is written.
+    pub log: LogFormat,
+    /// What absolute URIs of this cluster begin with, such as `https://shop.example`.
+    pub public_url: Option<String>,
+    /// Other clusters whose objects may be named in arguments, such as `http://stock.example:8080`.
+    pub allowed_authorities: Vec<String>,
+    /// Numbers to be changed with care.
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            store: "sqlite:./objectd.db".into(),
+            log: LogFormat::Text,
+            public_url: None,
+            allowed_authorities: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// The limits that are settings. Bytes, counts and milliseconds.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+#[non_exhaustive]
+pub struct Limits {
+    /// A request's body.
+    pub body_bytes: usize,
+    /// An object's state, as JSON.
+    pub state_bytes: usize,
+    /// A request's URI.
+    pub uri_bytes: usize,
+    /// All of a request's headers.
+    pub header_bytes: usize,
+    /// A request's headers, counted.
+    pub header_count: usize,
+    /// How deep JSON may nest.
+    pub json_depth: usize,
+    /// From a connection's start, or the last answer's end, to the end of the next request's head.
+    pub head_timeout_ms: u64,
+    /// From a request's head to the end of its body.
+    pub body_timeout_ms: u64,
+    /// An idle connection is closed after it.
+    pub idle_timeout_ms: u64,
+    /// A call's deadline when its request names none.
+    pub request_timeout_ms: u64,
+    /// Calls that may wait for one object.
+    pub object_queue: usize,
+    /// Connections served at once.
+    pub connections: usize,
+    /// Calls in work at once on this node.
+    pub calls: usize,
+    /// The in-process cache of published states.
+    pub l1_bytes: u64,
+    /// How long running calls may go on after SIGTERM.
+    pub drain_timeout_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 1 << 20,
+            state_bytes: 1 << 20,
+            uri_bytes: 8 << 10,
+            header_bytes: 16 << 10,
+            header_count: 100,
+            json_depth: 128,
+            head_timeout_ms: 10_000,
+            body_timeout_ms: 30_000,
+            idle_timeout_ms: 75_000,
+            request_timeout_ms: 30_000,
+            object_queue: 1024,
+            connections: 20_000,
+            calls: 16_384,
+            l1_bytes: 256 << 20,
+            drain_timeout_ms: 20_000,
+        }
+    }
+}

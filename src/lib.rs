@@ -1,0 +1,8 @@
+//! A struct becomes a durable object with a URI.
+
+extern crate self as remote_object;
+
+pub mod clock;
+pub mod config;
+pub mod error;
+pub mod model;

@@ -1,0 +1,71 @@
+//! # storage: durability
+//!
+//! Adds: that what was acknowledged is still there after the process, or the power, is gone.
+//! Never knows: what an object is, who owns it, what a cache holds. It keeps bytes under names and versions.
+//! Door: [`Datastore`], and [`KeyValue`] as the easy way to bring one; [`open()`](open::open) turns a URL into a store.
+
+use std::fmt::Debug;
+
+use futures_util::future::BoxFuture;
+
+use crate::error::Result;
+use crate::model::{Caps, Cas, Entry, Loaded, ObjectKey, Page, Put, Record, Register, Rev, Scan, Seen, Version};
+
+mod key_value;
+mod memory;
+
+pub use key_value::{KeyValue, OverKeyValue};
+pub use memory::Memory;
+
+/// What the rooms above see of a store.
+///
+/// Three kinds of things are kept: **registers** (small, linearizable values), **records** (the objects), and
+/// **hints** ("look at this object at that time"). The contract, which `remote_object::conformance` checks:
+///
+/// - **Registers are linearizable per name.** `get` sees every `cas` that was applied before the `get` began.
+///   `cas` applies iff the register's rev is `seen` (`None`: the register is absent). A rev never comes back.
+/// - **`load` and `version` see every put acknowledged before they began.** What `load` returns was put as a whole:
+///   version, state and meta of one and the same put, byte for byte.
+/// - **A put is atomic per object and idempotent for equal bytes**: to put the same record again is `Stored`.
+/// - **`Stored` means durable** at the class [`Caps::durability`] declares.
+/// - **`Refused` means certainly without effect, now and later**; only the first answer to a first attempt may say so.
+///   A timeout, a lost connection, a dropped future are `Unknown`: the put may land at any later time.
+/// - **No hidden retries** with other bytes, another version, or another consistency.
+/// - On a [`Conditional`](crate::model::Ordering::Conditional) store a put applies iff the stored version is that of
+///   `seen` (`None`: no record is there); else it answers `Conflict` with the version that stands there, and changes
+///   nothing. On an [`Ordered`](crate::model::Ordering::Ordered) store a put always applies and the highest version wins.
+/// - A deleted object is a record with an empty state. No record is ever removed. `scan(Objects(type))` misses no object
+///   whose creation was acknowledged before the scan's first page was asked for; an object deleted lately may be listed
+///   for up to a minute.
+/// - A hint may be reported too often, never too seldom. A hint of a lower version than the stored one changes nothing.
+/// - Names are byte strings: keys that differ in case, accents, trailing blanks or length are different keys.
+pub trait Datastore: Debug + Send + Sync + 'static {
+    /// What this store is. Constant over its life.
+    fn caps(&self) -> Caps;
+
+    /// A register's value.
+    fn get<'a>(&'a self, register: &'a Register) -> BoxFuture<'a, Result<Option<Entry>>>;
+
+    /// Sets a register iff its rev is `seen`.
+    fn cas<'a>(&'a self, register: &'a Register, seen: Option<&'a Rev>, new: &'a [u8]) -> BoxFuture<'a, Cas>;
+
+    /// An object's record.
+    fn load<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Loaded>>>;
+
+    /// As [`load`](Datastore::load), without the bytes.
+    fn version<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Version>>>;
+
+    /// Puts a whole record over the one that was `seen`.
+    fn put<'a>(&'a self, key: &'a ObjectKey, seen: Option<&'a Seen>, record: &'a Record) -> BoxFuture<'a, Put>;
+
+    /// Asks to be reminded of an object at `due` (milliseconds since the Unix epoch), or, with `None`, no more.
+    /// `shard` is the object's; a scan of hints asks by it.
+    fn hint<'a>(&'a self, shard: u32, key: &'a ObjectKey, due: Option<u64>, version: Version) -> BoxFuture<'a, Put>;
+
+    /// One page of a listing: at most `limit` items (1 or more) after the cursor an earlier page gave.
+    fn scan<'a>(&'a self, what: &'a Scan, after: Option<&'a str>, limit: usize) -> BoxFuture<'a, Result<Page>>;
+
+    /// Resolves when the store can no longer be used and the process should stop, with the reason; stores that
+    /// heal by themselves never resolve.
+    fn failed(&self) -> BoxFuture<'_, crate::error::Error>;
+}
