@@ -1,0 +1,126 @@
+//! A call as a plain value: what is asked of which object. Who runs it decides how.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use super::args::ArgsText;
+use super::failure::{CallError, NoError, RemoteError};
+use crate::error::{Error, Result};
+use crate::model::ObjectUri;
+
+/// A call of a method that replies `T` or fails with `E`; `K` says whether it is a [`View`] or an [`Edit`].
+#[must_use = "a call does nothing until it is run: `cx.call(…)`, `host.call(…)` or `client.call(…)`"]
+pub struct Call<T, E = NoError, K = Edit> {
+    request: CallRequest,
+    types: PhantomData<fn() -> (T, E, K)>,
+}
+
+/// The kind of a `&self` method.
+#[derive(Clone, Copy, Debug)]
+pub enum View {}
+
+/// The kind of a `&mut self` method.
+#[derive(Clone, Copy, Debug)]
+pub enum Edit {}
+
+/// [`View`] or [`Edit`].
+pub trait CallKind: private::Sealed + 'static {
+    /// Whether it is [`View`].
+    const VIEW: bool;
+}
+
+impl CallKind for View {
+    const VIEW: bool = true;
+}
+
+impl CallKind for Edit {
+    const VIEW: bool = false;
+}
+
+/// What a view may call.
+#[diagnostic::on_unimplemented(
+    message = "a view can call views only, and this is a call of an edit",
+    label = "this method takes `&mut self`",
+    note = "make the calling method an edit: `&mut self` and `cx: &Context`"
+)]
+pub trait FromView: CallKind {}
+
+impl FromView for View {}
+
+mod private {
+    pub trait Sealed {}
+    impl Sealed for super::View {}
+    impl Sealed for super::Edit {}
+}
+
+/// A call without its types.
+#[derive(Clone, Debug)]
+pub struct CallRequest {
+    /// Which object.
+    pub uri: ObjectUri,
+    /// The method's name in URIs.
+    pub method: &'static str,
+    /// Whether it is a `&self` method.
+    pub view: bool,
+    /// The arguments as a JSON object, or why they could not be written.
+    pub args: Result<Bytes>,
+    /// The key under which it may be sent again.
+    pub idempotency_key: Option<String>,
+    /// How long it may take; the caller's own deadline bounds it too.
+    pub timeout: Option<Duration>,
+}
+
+impl<T, E, K: CallKind> Call<T, E, K> {
+    /// For generated code.
+    #[doc(hidden)]
+    pub fn new(uri: &ObjectUri, method: &'static str, args: ArgsText) -> Self {
+        let request = CallRequest {
+            uri: uri.clone(),
+            method,
+            view: K::VIEW,
+            args: args.finish(),
+            idempotency_key: None,
+            timeout: None,
+        };
+        Self { request, types: PhantomData }
+    }
+
+    /// Gives the call a key (1..=255 visible ASCII characters): sent again under it, it takes effect once.
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.request.idempotency_key = Some(key.into());
+        self
+    }
+
+    /// Bounds the call from its start to its answer.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.request.timeout = Some(timeout);
+        self
+    }
+
+    /// What is asked, for a runner of one's own.
+    pub fn into_request(self) -> CallRequest {
+        self.request
+    }
+}
+
+impl<T, E, K> fmt::Debug for Call<T, E, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Call({}/{})", self.request.uri, self.request.method)
+    }
+}
+
+/// Reads the reply of a call with the caller's types.
+///
+/// # Errors
+/// The method's own error as its enum, or what went wrong on the way.
+pub fn read_reply<T: DeserializeOwned, E: RemoteError>(reply: Result<Bytes>) -> Result<T, CallError<E>> {
+    let body = reply.map_err(CallError::from_error)?;
+    let text: &[u8] = if body.is_empty() { b"null" } else { &body };
+    super::json::decode(text).map_err(|error| {
+        CallError::Failed(Error::internal(format!("the reply does not fit the caller's type: {error}")))
+    })
+}

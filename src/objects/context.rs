@@ -1,0 +1,185 @@
+//! What a method is told about its call, and how it calls other objects.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::call::{Call, CallKind, FromView, read_reply};
+use super::failure::{CallError, RemoteError};
+use super::host::Host;
+use super::object::RemoteState;
+use super::remote::Remote;
+use crate::clock::{self, Instant};
+use crate::config::CHAIN_DEPTH_MAX;
+use crate::error::{Error, Kind, Result};
+use crate::model::ObjectKey;
+
+/// One call under way: where it is, on whose behalf, until when. Calls that a method makes hang below it.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    pub(crate) key: ObjectKey,
+    pub(crate) edit: bool,
+    pub(crate) deadline: Instant,
+    pub(crate) trace: Option<Arc<str>>,
+    parent: Option<Arc<Frame>>,
+    depth: usize,
+    called_edit: AtomicBool,
+}
+
+impl Frame {
+    /// A call from outside.
+    pub(crate) fn root(key: ObjectKey, edit: bool, deadline: Instant, trace: Option<Arc<str>>) -> Arc<Self> {
+        Arc::new(Self { key, edit, deadline, trace, parent: None, depth: 1, called_edit: AtomicBool::new(false) })
+    }
+
+    /// A call that the method of `parent` makes.
+    ///
+    /// # Errors
+    /// `call-cycle` when the target waits for this call already, with the way in `cycle`; `call-chain-too-deep`.
+    pub(crate) fn below(
+        parent: &Arc<Self>,
+        key: ObjectKey,
+        edit: bool,
+        timeout: Option<Duration>,
+    ) -> Result<Arc<Self>> {
+        if parent.chain().any(|frame| frame.key == key) {
+            let mut way: Vec<_> = parent.chain().map(|frame| frame.key.clone()).collect();
+            way.reverse();
+            let start = way.iter().position(|on_way| *on_way == key).unwrap_or(0);
+            way.drain(..start);
+            way.push(key);
+            return Err(cycle(&way));
+        }
+        if parent.depth >= CHAIN_DEPTH_MAX {
+            return Err(Error::new(
+                Kind::CallChainTooDeep,
+                format!("a chain of calls may pass {CHAIN_DEPTH_MAX} objects, and this one would be longer"),
+            ));
+        }
+        if edit {
+            parent.called_edit.store(true, Ordering::Relaxed);
+        }
+        let own = timeout.map_or(parent.deadline, |timeout| clock::now() + timeout);
+        Ok(Arc::new(Self {
+            key,
+            edit,
+            deadline: own.min(parent.deadline),
+            trace: parent.trace.clone(),
+            parent: Some(Arc::clone(parent)),
+            depth: parent.depth + 1,
+            called_edit: AtomicBool::new(false),
+        }))
+    }
+
+    /// The object whose method made this call, if one did.
+    pub(crate) fn caller(&self) -> Option<&Arc<Frame>> {
+        self.parent.as_ref()
+    }
+
+    /// Whether the method has begun a call that may have changed another object.
+    pub(crate) fn has_called_edit(&self) -> bool {
+        self.called_edit.load(Ordering::Relaxed)
+    }
+
+    fn chain(&self) -> impl Iterator<Item = &Frame> {
+        std::iter::successors(Some(self), |frame| frame.parent.as_deref())
+    }
+}
+
+/// The answer to calls that wait on each other in a ring; `way` begins and ends with the same object.
+pub(crate) fn cycle(way: &[ObjectKey]) -> Error {
+    let names: Vec<String> = way.iter().map(ObjectKey::path).collect();
+    Error::new(Kind::CallCycle, format!("these objects would wait for each other for ever: {}", names.join(" → ")))
+        .with_field("cycle", names)
+}
+
+/// What a `&mut self` method may ask and call.
+#[derive(Clone)]
+pub struct Context {
+    host: Host,
+    frame: Arc<Frame>,
+}
+
+/// What a `&self` method may ask and call: views only.
+#[derive(Clone)]
+pub struct ViewContext {
+    host: Host,
+    frame: Arc<Frame>,
+}
+
+macro_rules! common {
+    ($context:ident) => {
+        impl $context {
+            pub(crate) fn new(host: Host, frame: Arc<Frame>) -> Self {
+                Self { host, frame }
+            }
+
+            /// The object this method runs on.
+            #[must_use]
+            pub fn key(&self) -> &ObjectKey {
+                &self.frame.key
+            }
+
+            /// The id of the object this method runs on.
+            #[must_use]
+            pub fn id(&self) -> &str {
+                self.frame.key.id()
+            }
+
+            /// The reference to this object, to hand on.
+            ///
+            /// # Panics
+            /// When `T` is another type than the object's.
+            #[must_use]
+            pub fn this<T: RemoteState>(&self) -> Remote<T> {
+                assert_eq!(T::TYPE, self.frame.key.type_name(), "`this` is asked for with the object's own type");
+                Remote::new(self.frame.key.id())
+            }
+
+            /// How long the call may still take.
+            #[must_use]
+            pub fn time_left(&self) -> Duration {
+                self.frame.deadline.saturating_duration_since(clock::now())
+            }
+        }
+
+        impl fmt::Debug for $context {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($context)).field(&self.frame.key).finish()
+            }
+        }
+    };
+}
+
+common!(Context);
+common!(ViewContext);
+
+impl Context {
+    /// Calls another object and waits for its answer.
+    ///
+    /// # Errors
+    /// The method's own error, or what went wrong on the way; `call-cycle` at once when the other object waits for
+    /// this call.
+    pub async fn call<T: DeserializeOwned, E: RemoteError, K: CallKind>(
+        &self,
+        call: Call<T, E, K>,
+    ) -> Result<T, CallError<E>> {
+        read_reply(self.host.nested(call.into_request(), &self.frame).await)
+    }
+}
+
+impl ViewContext {
+    /// Calls a view of another object and waits for its answer.
+    ///
+    /// # Errors
+    /// As [`Context::call`].
+    pub async fn call<T: DeserializeOwned, E: RemoteError, K: FromView>(
+        &self,
+        call: Call<T, E, K>,
+    ) -> Result<T, CallError<E>> {
+        read_reply(self.host.nested(call.into_request(), &self.frame).await)
+    }
+}

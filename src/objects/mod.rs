@@ -1,0 +1,29 @@
+//! # objects: what objects are
+//!
+//! Adds: types and methods, turns (one at a time an object, many calls in each, one durable write), keyed calls,
+//! deletion, calls from object to object.
+//! Never knows: HTTP, who else is in the cluster, which store or cache is below.
+//! Door: [`Host`], with [`Request`] and [`Reply`] as its words, and the traits the attribute implements.
+
+mod args;
+mod call;
+mod context;
+mod failure;
+mod host;
+pub(crate) mod json;
+mod object;
+mod registry;
+mod remote;
+mod request;
+#[doc(hidden)]
+pub mod support;
+
+pub use args::Args;
+pub use call::{Call, CallKind, CallRequest, Edit, FromView, View, read_reply};
+pub use context::{Context, ViewContext};
+pub use failure::{CallError, NoError, ProblemDef, RemoteError};
+pub use host::Host;
+pub use object::{Method, Options, Param, RemoteMethods, RemoteObject, RemoteState, Run, State, TypeDef};
+pub use registry::{Registration, Registry};
+pub use remote::{Authorities, Remote};
+pub use request::{Answered, Conditions, Freshness, Listed, Op, Reply, Request, Success, Tags, Tier};
