@@ -6,3 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod model;
+pub mod storage;
+
+#[cfg(feature = "conformance")]
+pub use storage::conformance;
