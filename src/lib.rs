@@ -7,8 +7,14 @@ pub mod config;
 pub mod error;
 pub mod model;
 
+mod cache;
+mod locks;
 pub mod objects;
+mod service;
+pub mod storage;
+mod test_host;
 
+pub use config::Config;
 pub use error::{Error, Result};
 #[doc(hidden)]
 pub use objects::support as __private;
@@ -17,3 +23,7 @@ pub use objects::{
 };
 pub use schemars::{self, JsonSchema};
 pub use serde::{self, Deserialize, Serialize};
+pub use service::{Service, ServiceBuilder};
+#[cfg(feature = "conformance")]
+pub use storage::conformance;
+pub use test_host::TestHost;
