@@ -14,6 +14,10 @@ mod service;
 pub mod storage;
 mod test_host;
 
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use objects::fuzzing;
+
 pub use config::Config;
 pub use error::{Error, Result};
 #[doc(hidden)]
