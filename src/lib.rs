@@ -15,5 +15,13 @@ pub use objects::support as __private;
 pub use objects::{
     Call, CallError, Context, Host, NoError, Remote, RemoteError, RemoteObject, RemoteState, TypeDef, ViewContext,
 };
+pub use remote_object_macros::{RemoteError, remote_object};
 pub use schemars::{self, JsonSchema};
 pub use serde::{self, Deserialize, Serialize};
+
+/// What a file with objects in it imports.
+pub mod prelude {
+    pub use crate::error::{Error, Result};
+    pub use crate::objects::{Call, CallError, Context, Remote, RemoteError, ViewContext};
+    pub use remote_object_macros::{RemoteError, remote_object};
+}
