@@ -29,7 +29,7 @@ macro_rules! kinds {
 
             /// The stable code of a problem document.
             #[must_use]
-            pub fn code(self) -> &'static str {
+            pub const fn code(self) -> &'static str {
                 match self { $(Kind::$name => $code,)* }
             }
 

@@ -1,0 +1,3 @@
+//! What the attributes expand to: tables, schemas, names, references, errors.
+
+mod happy;
