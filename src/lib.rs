@@ -25,9 +25,17 @@ pub use objects::support as __private;
 pub use objects::{
     Call, CallError, Context, Host, NoError, Remote, RemoteError, RemoteObject, RemoteState, TypeDef, ViewContext,
 };
+pub use remote_object_macros::{RemoteError, remote_object};
 pub use schemars::{self, JsonSchema};
 pub use serde::{self, Deserialize, Serialize};
 pub use service::{Service, ServiceBuilder};
 #[cfg(feature = "conformance")]
 pub use storage::conformance;
 pub use test_host::TestHost;
+
+/// What a file with objects in it imports.
+pub mod prelude {
+    pub use crate::error::{Error, Result};
+    pub use crate::objects::{Call, CallError, Context, Remote, RemoteError, ViewContext};
+    pub use remote_object_macros::{RemoteError, remote_object};
+}

@@ -83,6 +83,12 @@ impl ServiceBuilder {
         self
     }
 
+    /// The settings so far.
+    #[must_use]
+    pub fn settings(&self) -> &Config {
+        &self.config
+    }
+
     /// Sets all settings.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {

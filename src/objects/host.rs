@@ -188,6 +188,12 @@ impl Host {
         self.0.locks.failed().await
     }
 
+    /// Whether the store has failed for good.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.0.locks.ready().is_err()
+    }
+
     /// Forgets all published states, as a restart would.
     pub fn forget(&self) {
         self.0.locks.forget();

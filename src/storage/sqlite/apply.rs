@@ -101,7 +101,7 @@ fn cas(conn: &Connection, name: &str, seen: Option<&Rev>, new: &Bytes) -> Result
     let (applied, rev) = match seen {
         None => (conn.prepare_cached(CREATE_REGISTER)?.execute(params![name, Text(new)])?, 1),
         Some(Rev::Number(rev)) => {
-            (conn.prepare_cached(SET_REGISTER)?.execute(params![name, Text(new), *rev as i64])?, rev + 1)
+            (conn.prepare_cached(SET_REGISTER)?.execute(params![name, Text(new), *rev as i64])?, rev.wrapping_add(1))
         }
         Some(Rev::Text(_)) => (0, 0),
     };
