@@ -7,6 +7,8 @@ pub mod config;
 pub mod error;
 pub mod model;
 
+#[cfg(any(feature = "http", feature = "client"))]
+pub mod api;
 pub mod objects;
 
 pub use error::{Error, Result};
