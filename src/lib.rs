@@ -8,7 +8,7 @@ pub mod error;
 pub mod model;
 
 #[cfg(any(feature = "http", feature = "client"))]
-mod api;
+pub mod api;
 mod cache;
 mod locks;
 #[cfg(feature = "cli")]
