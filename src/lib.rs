@@ -7,17 +7,23 @@ pub mod config;
 pub mod error;
 pub mod model;
 
+#[cfg(any(feature = "http", feature = "client"))]
+pub mod api;
 mod cache;
 mod locks;
+#[cfg(feature = "cli")]
+mod log;
 pub mod objects;
+#[cfg(feature = "cli")]
+mod serve;
 mod service;
 pub mod storage;
 mod test_host;
 
-#[cfg(fuzzing)]
-#[doc(hidden)]
-pub use objects::fuzzing;
-
+#[cfg(feature = "http")]
+pub use api::Api;
+#[cfg(feature = "client")]
+pub use api::Client;
 pub use config::Config;
 pub use error::{Error, Result};
 #[doc(hidden)]
@@ -28,10 +34,20 @@ pub use objects::{
 pub use remote_object_macros::{RemoteError, remote_object};
 pub use schemars::{self, JsonSchema};
 pub use serde::{self, Deserialize, Serialize};
+#[cfg(feature = "cli")]
+pub use serve::{serve, serve_with};
 pub use service::{Service, ServiceBuilder};
 #[cfg(feature = "conformance")]
 pub use storage::conformance;
 pub use test_host::TestHost;
+
+/// What the fuzz targets call.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::api::fuzzing::headers;
+    pub use crate::objects::fuzzing::{json, record};
+}
 
 /// What a file with objects in it imports.
 pub mod prelude {

@@ -31,6 +31,8 @@ pub use call::{Call, CallKind, CallRequest, Edit, FromView, View, read_reply};
 pub use context::{Context, ViewContext};
 pub use failure::{CallError, NoError, ProblemDef, RemoteError};
 pub use host::{Elsewhere, Host};
+#[cfg(feature = "http")]
+pub(crate) use json::check as check_json;
 pub use object::{Method, Options, Param, RemoteMethods, RemoteObject, RemoteState, Run, State, TypeDef};
 pub use registry::{Registration, Registry};
 pub use remote::{Authorities, Remote};

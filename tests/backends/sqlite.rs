@@ -126,7 +126,7 @@ async fn any_tool_reads_the_state_as_json_text_while_the_store_is_in_use() {
 }
 
 fn refusal(path: &std::path::Path) -> String {
-    let error = open::open(&format!("sqlite:{}", path.display())).unwrap_err();
+    let error = open(&format!("sqlite:{}", path.display())).unwrap_err();
     assert_eq!(error.kind(), Kind::Config);
     assert!(!error.message().contains('\n'), "more than one line: {error}");
     error.message().to_owned()

@@ -1,0 +1,85 @@
+//! Calls of methods: POST for all, GET for views whose arguments fit in a query.
+
+use bytes::Bytes;
+use http::Method as Verb;
+use hyper::body::Body;
+
+use super::body;
+use super::extract::{Head, query_pairs};
+use super::layers::{Answer, Asked, TypeEntry};
+use super::metrics::Slot;
+use super::object::{refuse_query, request, require_match};
+use super::problem::{Refusal, shown};
+use super::reply::{self, Shape};
+use crate::error::{Error, Kind, Result};
+use crate::model::ObjectKey;
+use crate::objects::{Args, Op};
+
+/// The verbs of a view.
+pub(crate) const VIEW_VERBS: &str = "GET, HEAD, OPTIONS, POST";
+/// The verbs of an edit.
+pub(crate) const EDIT_VERBS: &str = "OPTIONS, POST";
+
+/// Answers a request for `/objects/{type}/{id}/{method}`.
+///
+/// # Errors
+/// The problem to answer.
+pub(crate) async fn answer<'a, B>(
+    asked: &Asked<'a>,
+    entry: &'a TypeEntry,
+    id: &str,
+    name: &str,
+    body: &mut B,
+    slot: &mut &'a Slot,
+) -> Result<Answer, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin + Send,
+    B::Error: std::fmt::Display,
+{
+    let Some(at) = entry.def.methods.iter().position(|method| method.name == name) else {
+        return Err(no_such_method(entry, name).into());
+    };
+    let method = &entry.def.methods[at];
+    *slot = &entry.slots.methods[at];
+    let view = method.is_view();
+    let key = ObjectKey::new(entry.def.name, id)?;
+    let safe = match asked.parts.method {
+        Verb::POST => false,
+        Verb::GET | Verb::HEAD if view => true,
+        Verb::OPTIONS => return Ok(reply::options(if view { VIEW_VERBS } else { EDIT_VERBS })),
+        _ => return Err(Refusal::verb(&asked.parts.method, if view { VIEW_VERBS } else { EDIT_VERBS })),
+    };
+    let head = Head::read(&asked.parts.headers)?;
+    reply::check_accept(&head)?;
+    let authorities = asked.api.host.authorities();
+    let args = if safe {
+        let pairs = query_pairs(asked.parts.uri.query())?;
+        body::refuse_body(asked, &head, body).await?;
+        Args::from_query(pairs, method.params, authorities)?
+    } else {
+        refuse_query(asked)?;
+        let text = body::read_json(asked, &head, body, false).await?;
+        Args::from_body(text, method.params, asked.api.limits().json_depth, authorities)?
+    };
+    if !view {
+        require_match(&entry.def.options, &head.conditions)?;
+    }
+    let question = request(asked, &head, key, Op::Call(method, args), view);
+    let mut reply = asked.api.host.answer(question).await?;
+    if view {
+        reply::check_read(&mut reply, &head.conditions, safe)?;
+    }
+    Ok(reply::response(asked, reply, Shape::default()))
+}
+
+fn no_such_method(entry: &TypeEntry, name: &str) -> Error {
+    let known: Vec<_> = entry.def.methods.iter().map(|method| method.name).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    let what = format!("{} has no method {:?}; it has {known}", entry.def.name, shown(name));
+    Error::new(Kind::MethodNotFound, what)
+}
+
+/// Whether a body is nothing but blanks.
+pub(crate) fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r'))
+}

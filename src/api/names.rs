@@ -1,0 +1,59 @@
+//! The names that both ends of the wire use: headers of ours, media types, the URIs of problems.
+
+use http::HeaderName;
+
+/// The key under which an unsafe request may be sent again.
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// How many seconds a call may take.
+pub(crate) const REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("request-timeout");
+/// The trace a call belongs to (W3C Trace Context).
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// On every answer that is not 2xx or 3xx: whether the call took effect.
+#[cfg(feature = "http")]
+pub(crate) const OUTCOME: HeaderName = HeaderName::from_static("outcome");
+/// The answer is the stored one of an earlier call with the same key.
+#[cfg(feature = "http")]
+pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// Where the state of an answer came from (RFC 9211).
+#[cfg(feature = "http")]
+pub(crate) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+/// The media types PATCH takes (RFC 5789).
+#[cfg(feature = "http")]
+pub(crate) const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+
+/// Every header the docs must name, ours and the standard ones that have a meaning here.
+#[cfg(all(test, feature = "http"))]
+pub(crate) const DOCUMENTED: &[&str] = &[
+    "Idempotency-Key",
+    "Request-Timeout",
+    "traceparent",
+    "If-Match",
+    "If-None-Match",
+    "Cache-Control",
+    "Accept",
+    "Content-Type",
+    "Expect",
+    "Outcome",
+    "Idempotency-Replayed",
+    "Cache-Status",
+    "Accept-Patch",
+    "Allow",
+    "ETag",
+    "Link",
+    "Location",
+    "Retry-After",
+];
+
+/// The media type of states, arguments and replies.
+pub(crate) const JSON: &str = "application/json";
+/// The media type of problems (RFC 9457).
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
+
+/// `type` of a problem of ours is this and its code.
+pub(crate) const PROBLEM_TYPE: &str = "urn:remote-object:problem:";
+/// `type` of a method's own error is this and its code.
+pub(crate) const METHOD_ERROR_TYPE: &str = "urn:remote-object:method-error:";
+
+/// The members every problem has; a method's error cannot have a field of such a name.
+pub(crate) const PROBLEM_MEMBERS: [&str; 8] =
+    ["type", "title", "status", "detail", "instance", "code", "retryable", "outcome"];

@@ -1,0 +1,316 @@
+//! The operations of one type.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::{Schema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use super::schema_ref;
+use super::shared::{LIST, PROBLEM, own_title, parameter_ref, reason, response_ref};
+use crate::api::names::{JSON, METHOD_ERROR_TYPE, PROBLEM_JSON};
+use crate::api::problem::kind_status;
+use crate::config::{LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX};
+use crate::error::Kind;
+use crate::objects::{Method, Param, ProblemDef, TypeDef};
+
+/// What any request on objects can be answered with.
+const ANY: &[Kind] = &[
+    Kind::BadRequest,
+    Kind::NotAcceptable,
+    Kind::UriTooLong,
+    Kind::HeadersTooLarge,
+    Kind::Internal,
+    Kind::Overloaded,
+    Kind::DeadlineExceeded,
+];
+/// What a request with a body can be answered with, besides.
+const BODY: &[Kind] = &[Kind::BodyTooLarge, Kind::UnsupportedMediaType, Kind::InvalidArguments, Kind::RequestTimeout];
+/// What a change can be answered with, besides.
+const CHANGE: &[Kind] =
+    &[Kind::PreconditionFailed, Kind::IdempotencyKeyInUse, Kind::IdempotencyKeyReused, Kind::ObjectBusy];
+
+/// One operation while it is put together.
+struct Operation<'a> {
+    def: &'a TypeDef,
+    id: String,
+    doc: String,
+    parameters: Vec<Value>,
+    body: Option<Value>,
+    responses: Map<String, Value>,
+    kinds: Vec<Kind>,
+}
+
+/// Adds the paths of a type.
+pub(super) fn add(def: &TypeDef, generator: &mut SchemaGenerator, paths: &mut Map<String, Value>) {
+    let state = (def.schema)(generator).to_value();
+    let collection = format!("/objects/{}", def.name);
+    let object = format!("{collection}/{{id}}");
+    paths.insert(collection, json!({"get": list(def), "post": create(def, &state)}));
+    let mut verbs = json!({"parameters": [parameter_ref("id")], "get": get(def, &state)});
+    if def.options.replace {
+        verbs["put"] = put(def, &state);
+        verbs["patch"] = patch(def, &state);
+    }
+    if def.options.delete {
+        verbs["delete"] = delete(def);
+    }
+    paths.insert(object.clone(), verbs);
+    for method in def.methods {
+        let params: Vec<Value> = method.params.iter().map(|param| (param.schema)(generator).to_value()).collect();
+        let reply = method.reply.map(|schema| schema(generator));
+        let problems = (method.problems)(generator);
+        let mut verbs = json!({"parameters": [parameter_ref("id")]});
+        verbs["post"] = call(def, method, &params, reply.as_ref(), &problems, false);
+        if method.is_view() {
+            verbs["get"] = call(def, method, &params, reply.as_ref(), &problems, true);
+        }
+        paths.insert(format!("{object}/{}", method.name), verbs);
+    }
+}
+
+fn list(def: &TypeDef) -> Value {
+    let mut operation = Operation::new(def, "list", format!("The objects of type `{}`, page by page", def.name));
+    let limit = json!({"type": "integer", "minimum": 1, "maximum": LIST_LIMIT_MAX, "default": LIST_LIMIT_DEFAULT});
+    operation.parameters = vec![
+        json!({"name": "limit", "in": "query", "description": "Objects on a page", "schema": limit}),
+        json!({"name": "cursor", "in": "query", "description": "`next` of the page before", "schema": {"type": "string"}}),
+    ];
+    operation.success("200", "One page", Some(&schema_ref(LIST)), &["Link", "Cache-Status"]);
+    operation.kinds.push(Kind::StoreUnavailable);
+    operation.finish()
+}
+
+fn create(def: &TypeDef, state: &Value) -> Value {
+    let mut operation = Operation::new(def, "create", format!("A new `{}` under an id of its own", def.name));
+    operation.change();
+    if def.options.replace {
+        operation.body = Some(json!({"description": "The state; the default without one", "content": json_of(state)}));
+    }
+    operation.kinds.extend_from_slice(BODY);
+    operation.success("201", "The new state", Some(state), &["ETag", "Location", "Idempotency-Replayed"]);
+    operation.finish()
+}
+
+fn get(def: &TypeDef, state: &Value) -> Value {
+    let mut operation = Operation::new(def, "get", format!("The state of a `{}`", def.name));
+    operation.read();
+    operation.kinds.push(Kind::ObjectNotFound);
+    operation.success("200", "The state", Some(state), &["ETag", "Cache-Status", "Link"]);
+    operation.finish()
+}
+
+fn put(def: &TypeDef, state: &Value) -> Value {
+    let mut operation = Operation::new(def, "replace", "This state instead, or a new object of it".into());
+    operation.change();
+    operation.body = Some(json!({"required": true, "content": json_of(state)}));
+    operation.kinds.extend_from_slice(BODY);
+    operation.success("200", "The state", Some(state), &["ETag", "Idempotency-Replayed"]);
+    operation.success("201", "The state of the new object", Some(state), &["ETag", "Idempotency-Replayed"]);
+    operation.finish()
+}
+
+fn patch(def: &TypeDef, state: &Value) -> Value {
+    let mut operation = Operation::new(def, "patch", "The state with this merge patch (RFC 7396)".into());
+    operation.change();
+    let any = json!({"schema": {"type": "object"}});
+    let content = json!({"application/merge-patch+json": any, JSON: any});
+    operation.body = Some(json!({"required": true, "content": content}));
+    operation.kinds.extend_from_slice(BODY);
+    operation.kinds.push(Kind::ObjectNotFound);
+    operation.success("200", "The new state", Some(state), &["ETag", "Idempotency-Replayed"]);
+    operation.finish()
+}
+
+fn delete(def: &TypeDef) -> Value {
+    let mut operation =
+        Operation::new(def, "delete", "Ends this life of the object; its next edit begins another".into());
+    operation.change();
+    operation.kinds.push(Kind::ObjectNotFound);
+    operation.success("204", "It is gone", None, &["Idempotency-Replayed"]);
+    operation.finish()
+}
+
+fn call(
+    def: &TypeDef,
+    method: &Method,
+    params: &[Value],
+    reply: Option<&Schema>,
+    problems: &[ProblemDef],
+    by_get: bool,
+) -> Value {
+    let name = if by_get { format!("{}.get", method.name) } else { method.name.to_owned() };
+    let mut operation = Operation::new(def, &name, method.doc.to_owned());
+    if method.is_view() {
+        operation.read();
+    } else {
+        operation.change();
+    }
+    operation.kinds.extend_from_slice(&[Kind::InvalidArguments, Kind::MethodPanicked]);
+    if method.context {
+        operation.kinds.extend_from_slice(&[Kind::CallCycle, Kind::CallChainTooDeep]);
+    }
+    if by_get {
+        let query = method.params.iter().zip(params).map(|(param, schema)| query_parameter(param, schema));
+        operation.parameters.extend(query);
+    } else {
+        operation.body = Some(arguments(method, params));
+        operation.kinds.extend_from_slice(BODY);
+    }
+    let mut headers = vec!["ETag"];
+    if method.is_view() && method.context {
+        headers.clear();
+    }
+    if by_get {
+        headers.push("Cache-Status");
+    }
+    if !method.is_view() {
+        headers.push("Idempotency-Replayed");
+    }
+    match reply.map(|schema| schema.clone().to_value()) {
+        Some(schema) => operation.success("200", "The reply", Some(&schema), &headers),
+        None => operation.success("204", "Done", None, &headers),
+    }
+    operation.own_problems(problems);
+    operation.finish()
+}
+
+fn arguments(method: &Method, params: &[Value]) -> Value {
+    let properties: Map<String, Value> =
+        method.params.iter().zip(params).map(|(param, schema)| (param.name.to_owned(), schema.clone())).collect();
+    let required: Vec<_> = method.params.iter().filter(|param| !param.optional).map(|param| param.name).collect();
+    let mut schema = json!({"type": "object", "properties": properties, "additionalProperties": false});
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    }
+    json!({"required": !required.is_empty(), "content": json_of(&schema)})
+}
+
+/// What is no plain value stands in the query as JSON text.
+fn query_parameter(param: &Param, schema: &Value) -> Value {
+    let plain = |name: &Value| matches!(name.as_str(), Some("string" | "integer" | "number" | "boolean" | "null"));
+    let is_plain = match &schema["type"] {
+        Value::Array(names) => names.iter().all(plain),
+        name => plain(name),
+    };
+    let mut parameter = json!({"name": param.name, "in": "query", "required": !param.optional});
+    if is_plain {
+        parameter["schema"] = schema.clone();
+    } else {
+        parameter["content"] = json_of(schema);
+    }
+    parameter
+}
+
+fn json_of(schema: &Value) -> Value {
+    json!({JSON: {"schema": schema}})
+}
+
+impl<'a> Operation<'a> {
+    fn new(def: &'a TypeDef, name: &str, doc: String) -> Self {
+        Self {
+            def,
+            id: format!("{}.{name}", def.name),
+            doc,
+            parameters: Vec::new(),
+            body: None,
+            responses: Map::new(),
+            kinds: ANY.to_vec(),
+        }
+    }
+
+    fn read(&mut self) {
+        for name in ["If-Match", "If-None-Match", "Cache-Control"] {
+            self.parameters.push(parameter_ref(name));
+        }
+        self.kinds.extend_from_slice(&[Kind::PreconditionFailed, Kind::NotCached, Kind::StoreUnavailable]);
+        self.responses.insert("304".into(), json!({"description": "The reader has it already"}));
+    }
+
+    fn change(&mut self) {
+        for name in ["Idempotency-Key", "If-Match", "If-None-Match"] {
+            self.parameters.push(parameter_ref(name));
+        }
+        self.kinds.extend_from_slice(CHANGE);
+        self.kinds.extend_from_slice(&[Kind::StateTooLarge, Kind::StoreUnavailable, Kind::OutcomeUnknown]);
+        if self.def.options.require_match {
+            self.kinds.push(Kind::PreconditionRequired);
+        }
+    }
+
+    fn success(&mut self, status: &str, description: &str, schema: Option<&Value>, headers: &[&str]) {
+        let reference = |name: &&str| (String::from(*name), json!({"$ref": format!("#/components/headers/{name}")}));
+        let headers: Map<String, Value> = headers.iter().map(reference).collect();
+        let mut response = json!({"description": description, "headers": headers});
+        if let Some(schema) = schema {
+            response["content"] = json_of(schema);
+        }
+        self.responses.insert(status.to_owned(), response);
+    }
+
+    /// The problems of a method's own enum, beside ours of the same status.
+    fn own_problems(&mut self, problems: &[ProblemDef]) {
+        let mut by_status: BTreeMap<u16, Vec<&ProblemDef>> = BTreeMap::new();
+        for problem in problems {
+            by_status.entry(problem.status).or_default().push(problem);
+        }
+        let ours: BTreeSet<u16> = self.kinds.iter().map(|kind| kind_status(*kind).as_u16()).collect();
+        for (status, own) in by_status {
+            let mut codes: Vec<_> = own.iter().map(|problem| format!("`{}`", problem.code)).collect();
+            let mut schemas: Vec<_> = own.iter().map(|problem| own_schema(problem)).collect();
+            if ours.contains(&status) {
+                let same = self.kinds.iter().filter(|kind| kind_status(**kind).as_u16() == status);
+                codes.extend(same.map(|kind| format!("`{}`", kind.code())));
+                schemas.push(schema_ref(PROBLEM));
+            }
+            let schema = if schemas.len() == 1 { schemas.remove(0) } else { json!({"anyOf": schemas}) };
+            let response = json!({
+                "description": format!("{}: {}", reason(status), codes.join(", ")),
+                "headers": {"Outcome": {"$ref": "#/components/headers/Outcome"}},
+                "content": {PROBLEM_JSON: {"schema": schema}},
+            });
+            self.responses.insert(status.to_string(), response);
+        }
+    }
+
+    fn finish(mut self) -> Value {
+        self.parameters.push(parameter_ref("Request-Timeout"));
+        self.parameters.push(parameter_ref("traceparent"));
+        for kind in &self.kinds {
+            let status = kind_status(*kind).as_u16();
+            self.responses.entry(status.to_string()).or_insert_with(|| response_ref(status));
+        }
+        let summary = self.doc.lines().next().unwrap_or_default().trim();
+        let mut operation = json!({
+            "tags": [self.def.name],
+            "operationId": self.id,
+            "summary": summary,
+            "description": self.doc.trim(),
+            "parameters": self.parameters,
+            "responses": self.responses,
+        });
+        if let Some(body) = self.body {
+            operation["requestBody"] = body;
+        }
+        operation
+    }
+}
+
+fn own_schema(problem: &ProblemDef) -> Value {
+    let mut properties = json!({
+        "type": {"const": format!("{METHOD_ERROR_TYPE}{}", problem.code)},
+        "title": {"const": own_title(problem.code)},
+        "status": {"const": problem.status},
+        "code": {"const": problem.code},
+    });
+    let mut required = vec!["code"];
+    for (name, schema) in &problem.fields {
+        properties[*name] = schema.clone().to_value();
+        required.push(name);
+    }
+    json!({
+        "description": problem.doc,
+        "allOf": [schema_ref(PROBLEM)],
+        "properties": properties,
+        "required": required,
+    })
+}

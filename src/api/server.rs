@@ -1,0 +1,137 @@
+//! The server: accepts, serves HTTP/1.0, 1.1 and HTTP/2 on one port, and drains.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+use super::connection::{Guarded, Watch};
+use super::layers::Api;
+use crate::config::Limits;
+use crate::error::Result;
+
+/// After an `accept` that failed (no file descriptors left, say).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What connections are told.
+#[derive(Clone, Copy, PartialEq)]
+enum Phase {
+    Open,
+    /// Answer what is running, then close.
+    Drain,
+    /// Close now.
+    Over,
+}
+
+/// See [`Api::serve`].
+pub(crate) async fn serve(api: Api, listener: TcpListener, shutdown: impl Future<Output = ()> + Send) -> Result<()> {
+    let limits = api.inner().limits().clone();
+    let drain_timeout = Duration::from_millis(limits.drain_timeout_ms);
+    let (phase, told) = watch::channel(Phase::Open);
+    accept_until(shutdown, listener, told, Arc::new(builder(&limits)), api).await;
+    // The last receiver goes with the last connection.
+    let _ = phase.send(Phase::Drain);
+    if tokio::time::timeout(drain_timeout, phase.closed()).await.is_err() {
+        tracing::warn!(drain_timeout_ms = limits.drain_timeout_ms, "calls still running were given up");
+        let _ = phase.send(Phase::Over);
+        phase.closed().await;
+    }
+    Ok(())
+}
+
+async fn accept_until(
+    shutdown: impl Future<Output = ()> + Send,
+    listener: TcpListener,
+    told: watch::Receiver<Phase>,
+    builder: Arc<Builder<TokioExecutor>>,
+    api: Api,
+) {
+    let mut shutdown = pin!(shutdown);
+    let places = Arc::new(Semaphore::new(api.inner().limits().connections.min(Semaphore::MAX_PERMITS)));
+    loop {
+        // A connection beyond the limit waits in the kernel's queue until another ends.
+        let accepted = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            () = &mut shutdown => return,
+            accepted = accepted => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let serving = serve_connection(api.clone(), stream, told.clone(), Arc::clone(&builder));
+                tokio::spawn(async move {
+                    serving.await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(error.message = %error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve_connection(
+    api: Api,
+    stream: TcpStream,
+    mut told: watch::Receiver<Phase>,
+    builder: Arc<Builder<TokioExecutor>>,
+) {
+    let _connected = api.inner().metrics.connect();
+    // Answers are small and complete when they are written.
+    let _ = stream.set_nodelay(true);
+    let watch = Arc::new(Watch::new());
+    let io = TokioIo::new(Guarded::new(stream, Arc::clone(&watch), api.inner().limits()));
+    let service = service_fn(move |request| {
+        let in_work = watch.begin(request.version());
+        let api = api.clone();
+        async move {
+            let answer = api.serve_one(request).await;
+            drop(in_work);
+            answer
+        }
+    });
+    let mut connection = pin!(builder.serve_connection(io, service));
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(error.message = %error, "a connection ended early");
+                }
+                return;
+            }
+            changed = told.changed() => {
+                if changed.is_err() || *told.borrow() == Phase::Over {
+                    return;
+                }
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+/// hyper's own limits lie above ours, so that what is a little too large gets a problem document; what is far too
+/// large is refused by hyper, bare.
+fn builder(limits: &Limits) -> Builder<TokioExecutor> {
+    const BUFFER_MIN: usize = 64 << 10;
+    let head = (2 * (limits.header_bytes + limits.uri_bytes)).max(BUFFER_MIN);
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        // Heads and idle connections are timed by `Guarded`, from the first byte of the first connection on.
+        .header_read_timeout(None)
+        .half_close(false)
+        .max_headers(limits.header_count + 50)
+        .max_buf_size(head);
+    builder.http2().max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX)).max_concurrent_streams(256);
+    builder
+}
