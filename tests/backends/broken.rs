@@ -60,6 +60,8 @@ enum KvFault {
     WritesInHalves,
     /// Keeps no empty value.
     DropsEmpty,
+    /// Shows what is absent as an empty value.
+    InventsEmpty,
 }
 
 #[derive(Debug)]
@@ -103,6 +105,9 @@ impl KeyValue for BrokenKv {
         }
         let entry = KeyValue::get(&*self.inner, &key).await?;
         let entry = entry.filter(|entry| self.fault != KvFault::DropsEmpty || !entry.value.is_empty());
+        if self.fault == KvFault::InventsEmpty && entry.is_none() {
+            return Ok(Some(Entry { value: Bytes::new(), rev: Rev::Number(0) }));
+        }
         Ok(entry.map(|entry| self.entry(entry)))
     }
 
@@ -243,6 +248,8 @@ broken_key_values! {
         state_meta_and_version_are_of_one_put a_dropped_put_lands_whole_or_not_at_all;
     an_empty_value_taken_for_none_is_found: DropsEmpty caught by
         values_of_every_shape_survive a_register_may_be_empty_or_long;
+    an_empty_value_for_what_is_absent_is_found: InventsEmpty caught by
+        a_key_never_set_is_absent a_register_never_set_is_absent an_object_never_put_has_no_record;
 }
 
 // --- Broken datastores ---------------------------------------------------------------------------------------------
