@@ -3,6 +3,8 @@
 //! A leaf. Monotonic time is tokio's, so a test that pauses it pauses everything here. Nothing that decides who may
 //! write looks at wall-clock time.
 
+#![allow(clippy::disallowed_methods, reason = "what everyone else is sent here for")]
+
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

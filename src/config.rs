@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
+
 /// A type's name, in bytes.
 pub const TYPE_NAME_BYTES_MAX: usize = 64;
 /// An object's id, decoded, in bytes.
@@ -134,5 +136,57 @@ impl Default for Limits {
             l1_bytes: 256 << 20,
             drain_timeout_ms: 20_000,
         }
+    }
+}
+
+/// Deeper JSON would need a larger stack than threads have.
+const JSON_DEPTH_MAX: usize = 512;
+
+impl Config {
+    /// Checks that the settings make sense together.
+    ///
+    /// # Errors
+    /// `config`, naming the setting, in one line.
+    pub fn check(&self) -> Result<()> {
+        let limits = &self.limits;
+        let positive = [
+            ("limits.body-bytes", limits.body_bytes),
+            ("limits.state-bytes", limits.state_bytes),
+            ("limits.uri-bytes", limits.uri_bytes),
+            ("limits.header-bytes", limits.header_bytes),
+            ("limits.header-count", limits.header_count),
+            ("limits.json-depth", limits.json_depth),
+            ("limits.object-queue", limits.object_queue),
+            ("limits.connections", limits.connections),
+            ("limits.calls", limits.calls),
+            ("limits.head-timeout-ms", limits.head_timeout_ms as usize),
+            ("limits.body-timeout-ms", limits.body_timeout_ms as usize),
+            ("limits.idle-timeout-ms", limits.idle_timeout_ms as usize),
+            ("limits.request-timeout-ms", limits.request_timeout_ms as usize),
+        ];
+        if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
+            return Err(Error::config(format!("the setting {name} is 0; it must be at least 1")));
+        }
+        if limits.json_depth > JSON_DEPTH_MAX {
+            return Err(Error::config(format!(
+                "the setting limits.json-depth is {}; it may be at most {JSON_DEPTH_MAX}",
+                limits.json_depth
+            )));
+        }
+        if Duration::from_millis(limits.request_timeout_ms) > REQUEST_TIMEOUT_MAX {
+            return Err(Error::config("the setting limits.request-timeout-ms may be at most 300000 (5 minutes)"));
+        }
+        let named = self.allowed_authorities.iter().map(|url| ("allowed-authorities", url));
+        let own = self.public_url.iter().map(|url| ("public-url", url));
+        for (name, url) in named.chain(own) {
+            let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+            let bare = |rest: &str| !rest.trim_end_matches('/').is_empty() && !rest.trim_end_matches('/').contains('/');
+            if !rest.is_some_and(bare) {
+                return Err(Error::config(format!(
+                    "the setting {name} has {url:?}; it would be http(s)://host or http(s)://host:port"
+                )));
+            }
+        }
+        Ok(())
     }
 }

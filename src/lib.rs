@@ -9,13 +9,31 @@ pub mod model;
 
 #[cfg(any(feature = "http", feature = "client"))]
 pub mod api;
+mod cache;
+mod locks;
 pub mod objects;
+mod service;
+pub mod storage;
+mod test_host;
 
+pub use config::Config;
 pub use error::{Error, Result};
 #[doc(hidden)]
 pub use objects::support as __private;
 pub use objects::{
     Call, CallError, Context, Host, NoError, Remote, RemoteError, RemoteObject, RemoteState, TypeDef, ViewContext,
 };
+pub use remote_object_macros::{RemoteError, remote_object};
 pub use schemars::{self, JsonSchema};
 pub use serde::{self, Deserialize, Serialize};
+pub use service::{Service, ServiceBuilder};
+#[cfg(feature = "conformance")]
+pub use storage::conformance;
+pub use test_host::TestHost;
+
+/// What a file with objects in it imports.
+pub mod prelude {
+    pub use crate::error::{Error, Result};
+    pub use crate::objects::{Call, CallError, Context, Remote, RemoteError, ViewContext};
+    pub use remote_object_macros::{RemoteError, remote_object};
+}

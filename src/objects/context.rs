@@ -21,7 +21,6 @@ use crate::model::ObjectKey;
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) key: ObjectKey,
-    pub(crate) edit: bool,
     pub(crate) deadline: Instant,
     pub(crate) trace: Option<Arc<str>>,
     parent: Option<Arc<Frame>>,
@@ -31,8 +30,8 @@ pub(crate) struct Frame {
 
 impl Frame {
     /// A call from outside.
-    pub(crate) fn root(key: ObjectKey, edit: bool, deadline: Instant, trace: Option<Arc<str>>) -> Arc<Self> {
-        Arc::new(Self { key, edit, deadline, trace, parent: None, depth: 1, called_edit: AtomicBool::new(false) })
+    pub(crate) fn root(key: ObjectKey, deadline: Instant, trace: Option<Arc<str>>) -> Arc<Self> {
+        Arc::new(Self { key, deadline, trace, parent: None, depth: 1, called_edit: AtomicBool::new(false) })
     }
 
     /// A call that the method of `parent` makes.
@@ -44,8 +43,9 @@ impl Frame {
         key: ObjectKey,
         edit: bool,
         timeout: Option<Duration>,
+        ours: bool,
     ) -> Result<Arc<Self>> {
-        if parent.chain().any(|frame| frame.key == key) {
+        if ours && parent.chain().any(|frame| frame.key == key) {
             let mut way: Vec<_> = parent.chain().map(|frame| frame.key.clone()).collect();
             way.reverse();
             let start = way.iter().position(|on_way| *on_way == key).unwrap_or(0);
@@ -65,18 +65,12 @@ impl Frame {
         let own = timeout.map_or(parent.deadline, |timeout| clock::now() + timeout);
         Ok(Arc::new(Self {
             key,
-            edit,
             deadline: own.min(parent.deadline),
             trace: parent.trace.clone(),
             parent: Some(Arc::clone(parent)),
             depth: parent.depth + 1,
             called_edit: AtomicBool::new(false),
         }))
-    }
-
-    /// The object whose method made this call, if one did.
-    pub(crate) fn caller(&self) -> Option<&Arc<Frame>> {
-        self.parent.as_ref()
     }
 
     /// Whether the method has begun a call that may have changed another object.

@@ -6,6 +6,8 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use serde_json::Value;
+
 use crate::error::{Error, Result};
 
 /// Checks that `bytes` are one JSON value, nested at most `depth` deep, in which no object has a key twice.
@@ -194,6 +196,30 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 /// Whether `bytes` are JSON at all, of whatever shape.
 pub(crate) fn is_json(bytes: &[u8]) -> serde_json::Result<()> {
     serde_json::from_slice::<IgnoredAny>(bytes).map(|_| ())
+}
+
+/// A document with a merge patch applied (RFC 7396). Both were checked before.
+pub(crate) fn merge_patch(document: &[u8], patch: &[u8]) -> Result<Vec<u8>> {
+    fn merge(target: &mut Value, patch: Value) {
+        let Value::Object(patch) = patch else {
+            *target = patch;
+            return;
+        };
+        if !target.is_object() {
+            *target = Value::Object(serde_json::Map::new());
+        }
+        let Some(members) = target.as_object_mut() else { return };
+        for (name, value) in patch {
+            if value.is_null() {
+                members.remove(&name);
+            } else {
+                merge(members.entry(name).or_insert(Value::Null), value);
+            }
+        }
+    }
+    let mut target = decode(document).map_err(|error| Error::internal(format!("a state that is not JSON: {error}")))?;
+    merge(&mut target, decode(patch).map_err(|error| not_json(&error))?);
+    serde_json::to_vec(&target).map_err(|error| Error::internal(error.to_string()))
 }
 
 #[cfg(test)]

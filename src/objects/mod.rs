@@ -10,19 +10,25 @@ mod call;
 mod context;
 mod failure;
 mod host;
+mod idempotency;
 pub(crate) mod json;
+mod mailbox;
 mod object;
+mod record;
 mod registry;
 mod remote;
 mod request;
+mod snapshot;
 #[doc(hidden)]
 pub mod support;
+mod turn;
+mod waits;
 
 pub use args::Args;
 pub use call::{Call, CallKind, CallRequest, Edit, FromView, View, read_reply};
 pub use context::{Context, ViewContext};
 pub use failure::{CallError, NoError, ProblemDef, RemoteError};
-pub use host::Host;
+pub use host::{Elsewhere, Host};
 #[cfg(feature = "http")]
 pub(crate) use json::check as check_json;
 pub use object::{Method, Options, Param, RemoteMethods, RemoteObject, RemoteState, Run, State, TypeDef};

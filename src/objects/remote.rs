@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::object::{RemoteMethods, RemoteState};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::{ObjectKey, ObjectUri};
 
 /// A reference to an object of type `T`. As JSON it is the object's URI; in code it has the methods of `T`, each
@@ -178,6 +178,21 @@ impl Authorities {
     pub fn new(own: Option<&str>, allowed: &[String]) -> Self {
         let bare = |text: &str| text.trim_end_matches('/').to_ascii_lowercase();
         Self { own: own.map(bare), allowed: allowed.iter().map(|text| bare(text)).collect() }
+    }
+
+    /// Whether an authority is this cluster's own.
+    ///
+    /// # Errors
+    /// `authority-not-allowed` when it is neither that nor on the list.
+    pub(crate) fn is_ours(&self, origin: &str) -> Result<bool> {
+        let bare = origin.to_ascii_lowercase();
+        if self.own.as_deref() == Some(bare.as_str()) {
+            return Ok(true);
+        }
+        if self.allowed.contains(&bare) {
+            return Ok(false);
+        }
+        Err(Error::new(Kind::AuthorityNotAllowed, format!("{origin} is not on the list of allowed authorities")))
     }
 
     /// Runs `read` under these rules; the second value is the authority that was refused, if one was.

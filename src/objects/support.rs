@@ -1,15 +1,17 @@
 //! What generated code calls. Not API: it changes with the attribute.
 
 use std::any::Any;
+use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 pub use super::args::{Args, ArgsText};
 pub use super::call::{Call, Edit, View};
 pub use super::context::{Context, ViewContext};
-pub use super::failure::{NoError, ProblemDef, RemoteError};
+pub use super::failure::{CallError, NoError, ProblemDef, RemoteError};
 pub use super::object::{
     Answer, EditFuture, Method, Options, Param, RemoteMethods, RemoteObject, RemoteState, Run, State, TypeDef,
 };
@@ -69,15 +71,93 @@ pub fn state_arc<T: RemoteState>(state: Arc<dyn State>) -> Arc<T> {
     }
 }
 
-/// A reply.
-///
-/// # Errors
-/// `internal` when serde cannot write it.
-pub fn reply<T: Serialize>(value: &T) -> Answer {
-    let mut text = Vec::with_capacity(64);
-    match serde_json::to_writer(&mut text, value) {
-        Ok(()) => Ok(text.into()),
-        Err(error) => Err(Error::internal(format!("the reply cannot be written as JSON: {error}"))),
+/// The working copy as a state again.
+#[must_use]
+pub fn erase<T: RemoteState>(state: Box<T>) -> Box<dyn State> {
+    state
+}
+
+/// The future of an async view.
+pub fn view_future(future: impl Future<Output = Answer> + Send + 'static) -> BoxFuture<'static, Answer> {
+    Box::pin(future)
+}
+
+/// The future of an async edit.
+pub fn edit_future(future: impl Future<Output = (Box<dyn State>, Answer)> + Send + 'static) -> EditFuture {
+    Box::pin(future)
+}
+
+/// The future of a user's method. Asked for here, so that one that is not `Send` is told where it stands.
+pub fn send<F: Future + Send>(future: F) -> impl Future<Output = F::Output> + Send {
+    future
+}
+
+/// The schema of a type, by reference where it has a name.
+pub fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+/// What can be an argument.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument of a remote method",
+    label = "an argument is JSON on its way to the object",
+    note = "an argument owns what it holds and implements `Serialize`, `Deserialize` and `JsonSchema`"
+)]
+pub trait Argument: Sized {
+    /// Reads the argument at `at`.
+    ///
+    /// # Errors
+    /// `invalid-arguments`, naming the argument.
+    fn read(args: &Args, at: usize) -> Result<Self, Error>;
+    /// Adds it to a call.
+    fn write(&self, args: ArgsText, name: &'static str) -> ArgsText;
+    /// Its schema.
+    fn schema(generator: &mut SchemaGenerator) -> Schema;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + JsonSchema> Argument for T {
+    fn read(args: &Args, at: usize) -> Result<Self, Error> {
+        args.get(at)
+    }
+
+    fn write(&self, args: ArgsText, name: &'static str) -> ArgsText {
+        args.with(name, self)
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        schema_of::<T>(generator)
+    }
+}
+
+/// What can be a reply.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the reply of a remote method",
+    label = "a reply is JSON on its way to the caller",
+    note = "a reply owns what it holds and implements `Serialize`, `Deserialize` and `JsonSchema`"
+)]
+pub trait Reply {
+    /// As JSON.
+    ///
+    /// # Errors
+    /// `internal` when serde cannot write it.
+    fn write(&self) -> Answer;
+    /// Its schema.
+    fn schema(generator: &mut SchemaGenerator) -> Schema;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + JsonSchema> Reply for T {
+    fn write(&self) -> Answer {
+        let mut text = Vec::with_capacity(64);
+        match serde_json::to_writer(&mut text, self) {
+            Ok(()) => Ok(text.into()),
+            Err(error) => Err(Error::internal(format!("the reply cannot be written as JSON: {error}"))),
+        }
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        schema_of::<T>(generator)
     }
 }
 
@@ -90,6 +170,10 @@ pub fn reply_unit((): ()) -> Answer {
 }
 
 /// A `Result` of a method, taken apart.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is named `Result` and is no `Result<T, E>`",
+    note = "a reply of one's own that is named `Result` needs another name"
+)]
 pub trait Fallible {
     /// The reply.
     type Ok;
@@ -112,17 +196,80 @@ impl<T, E: RemoteError> Fallible for Result<T, E> {
     }
 }
 
-/// A member of a problem as JSON.
-#[must_use]
-pub fn field<T: Serialize>(value: &T) -> serde_json::Value {
-    serde_json::to_value(value).unwrap_or(serde_json::Value::Null)
+/// What can be a field of a method's own error.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a field of a remote method's error",
+    label = "a field of an error is JSON on its way to the caller",
+    note = "it owns what it holds and implements `Serialize`, `Deserialize` and `JsonSchema`"
+)]
+pub trait Member: Sized {
+    /// As a member of the problem; null where serde cannot write it.
+    fn write(&self) -> serde_json::Value;
+    /// Reads it back, if it fits.
+    fn read(error: &Error, name: &str) -> Option<Self>;
+    /// Its schema.
+    fn schema(generator: &mut SchemaGenerator) -> Schema;
 }
 
-/// A member of a problem, read back.
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + JsonSchema> Member for T {
+    fn write(&self) -> serde_json::Value {
+        serde_json::to_value(self).unwrap_or(serde_json::Value::Null)
+    }
+
+    fn read(error: &Error, name: &str) -> Option<Self> {
+        let value = error.fields().get(name).unwrap_or(&serde_json::Value::Null);
+        T::deserialize(value).ok()
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        schema_of::<T>(generator)
+    }
+}
+
+/// A method's own error.
 #[must_use]
-pub fn read_field<T: serde::de::DeserializeOwned>(error: &Error, name: &str) -> Option<T> {
-    let value = error.fields().get(name).cloned().unwrap_or(serde_json::Value::Null);
-    serde_json::from_value(value).ok()
+pub fn method_error<const N: usize>(
+    status: u16,
+    code: &'static str,
+    message: &'static str,
+    members: [(&'static str, serde_json::Value); N],
+) -> Error {
+    let fields = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Error::from_method(status, code, message, fields)
+}
+
+/// Whether a method answered with this code.
+#[must_use]
+pub fn has_code(error: &Error, code: &str) -> bool {
+    error.method().is_some_and(|method| method.code == code)
+}
+
+/// Whether a method's own error may have this code: the library has none that is spelled so.
+#[must_use]
+pub const fn is_free_code(code: &str) -> bool {
+    let mut at = 0;
+    while at < Kind::ALL.len() {
+        if same(Kind::ALL[at].code().as_bytes(), code.as_bytes()) {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < a.len() {
+        if a[at] != b[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
 }
 
 /// Names that generated code needs where a module has no prelude.

@@ -2,20 +2,32 @@
 //!
 //! Adds: that what was acknowledged is still there after the process, or the power, is gone.
 //! Never knows: what an object is, who owns it, what a cache holds. It keeps bytes under names and versions.
-//! Door: [`Datastore`], and [`KeyValue`] as the easy way to bring one; [`open()`](open::open) turns a URL into a store.
+//! Door: [`Datastore`], and [`KeyValue`] as the easy way to bring one; [`open()`] turns a URL into a store.
+//!
+//! A store of our own is a file here, a line below, and an arm in `open.rs`; it ends with the conformance kit.
 
 use std::fmt::Debug;
 
 use futures_util::future::BoxFuture;
 
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::model::{Caps, Cas, Entry, Loaded, ObjectKey, Page, Put, Record, Register, Rev, Scan, Seen, Version};
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod cursor;
+mod frame;
 mod key_value;
 mod memory;
+mod open;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 pub use key_value::{KeyValue, OverKeyValue};
 pub use memory::Memory;
+pub use open::open;
+#[cfg(feature = "sqlite")]
+pub use sqlite::Sqlite;
 
 /// What the rooms above see of a store.
 ///
@@ -37,7 +49,13 @@ pub use memory::Memory;
 /// - A deleted object is a record with an empty state. No record is ever removed. `scan(Objects(type))` misses no object
 ///   whose creation was acknowledged before the scan's first page was asked for; an object deleted lately may be listed
 ///   for up to a minute.
-/// - A hint may be reported too often, never too seldom. A hint of a lower version than the stored one changes nothing.
+/// - A hint may be reported too often, never too seldom. A hint of a lower version than the stored one changes nothing
+///   and is told so by `Conflict` with the higher one, or by `Stored`.
+/// - A listing is in an order that does not change, so that its pages fit together. A page may be short, or empty, though
+///   `next` says that more may come; following `next` ends. A cursor that no page of that scan gave is `bad-request`.
+/// - A record's version is above the version it builds upon, and never zero; a put that breaks this, or is larger than
+///   [`Caps::record_bytes_max`], is `Refused`. State and register values are UTF-8 text, meta is any bytes.
+/// - A future that is dropped has done its work wholly, at any later time perhaps, or not at all.
 /// - Names are byte strings: keys that differ in case, accents, trailing blanks or length are different keys.
 pub trait Datastore: Debug + Send + Sync + 'static {
     /// What this store is. Constant over its life.
@@ -67,5 +85,26 @@ pub trait Datastore: Debug + Send + Sync + 'static {
 
     /// Resolves when the store can no longer be used and the process should stop, with the reason; stores that
     /// heal by themselves never resolve.
-    fn failed(&self) -> BoxFuture<'_, crate::error::Error>;
+    fn failed(&self) -> BoxFuture<'_, Error>;
+}
+
+/// What every store refuses before it looks at what is there: a record too large for it, or one whose version is not
+/// above the one it builds upon.
+///
+/// # Errors
+/// `state-too-large`, or `internal` since the caller broke the rule.
+pub fn check_put(caps: &Caps, seen: Option<&Seen>, record: &Record) -> Result<()> {
+    if record.bytes() > caps.record_bytes_max {
+        let text = format!(
+            "the object's record would be {} bytes, the datastore takes {}",
+            record.bytes(),
+            caps.record_bytes_max
+        );
+        return Err(Error::new(Kind::StateTooLarge, text));
+    }
+    let version = record.version;
+    if version <= seen.map_or(Version::default(), |seen| seen.version) || i64::try_from(version.as_u64()).is_err() {
+        return Err(Error::internal(format!("a put of version {version} over {:?}", seen.map(|seen| seen.version))));
+    }
+    Ok(())
 }

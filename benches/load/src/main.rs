@@ -1,0 +1,40 @@
+//! One load generator for two questions: how fast is it (`load bench`), and what does `kill -9` cost (`load crash`).
+//!
+//! Both start real servers as children on loopback, know them by HTTP alone, and end what they started. `cargo xtask
+//! bench` and `cargo xtask crash` build the servers and call this.
+
+#![allow(clippy::disallowed_methods, reason = "real time is what is measured here")]
+
+mod bench;
+mod crash;
+mod generator;
+mod process;
+mod wire;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// The load generator.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Task {
+    /// Measure the contenders side by side
+    Bench(bench::Options),
+    /// Kill the server under load and look for lost, doubled and half writes
+    Crash(crash::Options),
+}
+
+fn main() -> ExitCode {
+    let done = match Task::parse() {
+        Task::Bench(options) => bench::run(&options),
+        Task::Crash(options) => crash::run(&options),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! A Hold: the right to run the objects of one shard, under one epoch.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::error::Error;
+use crate::model::{ObjectKey, Rev, Version};
+
+/// The right to run the objects of one shard. Everything under it dies with it.
+#[derive(Debug)]
+pub struct Hold {
+    pub(super) id: u64,
+    pub(super) epoch: u32,
+    /// The incarnation it was taken by: only its row can confirm what is done under it.
+    pub(super) life: Arc<str>,
+    next: AtomicU64,
+    over: AtomicBool,
+    /// Objects whose last put was never answered: their next load seals them.
+    unsettled: Mutex<HashSet<ObjectKey>>,
+}
+
+/// How a commit ended.
+#[derive(Debug)]
+pub enum Commit {
+    /// Durable and confirmed: answers may leave.
+    Done(Rev),
+    /// Another record stands there, of an owner before this one: load, and run the turn again. Nothing has left.
+    Moved,
+    /// It certainly has no effect.
+    Refused(Error),
+    /// It may have an effect. The Hold is over, or soon will be.
+    Unknown(Error),
+}
+
+/// Where an epoch's numbers end: above it the owner takes its own shard again. Far enough from 2^32 for every turn that
+/// may be under way then.
+const SEQ_MAX: u64 = (1 << 32) - (1 << 24);
+
+impl Hold {
+    pub(super) fn new(id: u64, epoch: u32, life: Arc<str>) -> Self {
+        Self {
+            id,
+            epoch,
+            life,
+            next: AtomicU64::new(1),
+            over: AtomicBool::new(false),
+            unsettled: Mutex::new(HashSet::new()),
+        }
+    }
+
+    /// The next version of the shard. Never given twice, not even when the call it was for is undone.
+    #[must_use]
+    pub fn next_version(&self) -> Version {
+        let seq = self.next.fetch_add(1, Ordering::Relaxed);
+        assert!(seq < 1 << 32, "an epoch's versions are used up, and its owner did not take the shard again");
+        Version::new(self.epoch, seq as u32)
+    }
+
+    /// Whether it is the right still, and has numbers left.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        !self.over.load(Ordering::Acquire) && self.next.load(Ordering::Relaxed) < SEQ_MAX
+    }
+
+    pub(super) fn end(&self) {
+        self.over.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    pub(super) fn unsettle(&self, key: &ObjectKey) {
+        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
+    }
+
+    pub(super) fn settle(&self, key: &ObjectKey) {
+        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    pub(super) fn is_unsettled(&self, key: &ObjectKey) -> bool {
+        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
+    }
+
+    #[cfg(test)]
+    pub(super) fn skip_to(&self, seq: u64) {
+        self.next.store(seq, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,16 @@
+//! # locks: who may run an object now
+//!
+//! Adds: that an object has one writer at a time, and that no answer leaves after that ended. Shards, their registers and
+//! epochs, incarnations, and the confirm; `docs/guarantees.md` has the rules.
+//! Never knows: what a call or a state is. It hands out a [`Hold`] and versions under it.
+//! Door: [`Locks`].
+
+mod confirm;
+mod hold;
+mod incarnation;
+mod registers;
+mod shards;
+
+pub use crate::cache::Published;
+pub use hold::{Commit, Hold};
+pub use shards::Locks;

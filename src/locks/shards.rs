@@ -1,0 +1,397 @@
+//! Shards: taking them, and doing things under a Hold.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
+use std::time::Duration;
+
+use super::confirm::{Confirmed, Rounds};
+use super::hold::{Commit, Hold};
+use super::incarnation::{self, BEAT, FORMAT};
+use super::registers::{ClusterRow, ShardRow, change, read};
+use crate::cache::{Cache, Published};
+use crate::clock::{self, Instant, Random};
+use crate::config::{PUT_UNKNOWN_MAX, SHARDS};
+use crate::error::{Error, Kind, Outcome, Result};
+use crate::model::{Caps, Loaded, ObjectKey, Page, Put, Record, Register, Rev, Scan, Seen};
+
+/// Who owns what, as far as this process is concerned.
+#[derive(Debug)]
+pub struct Locks {
+    cache: Arc<Cache>,
+    caps: Caps,
+    /// The host's name, stable over its lives.
+    name: String,
+    random: Random,
+    life: RwLock<Arc<str>>,
+    /// The life that is in the register.
+    joined: tokio::sync::Mutex<Option<Arc<str>>>,
+    holds: RwLock<Vec<Option<Arc<Hold>>>>,
+    /// One take at a time a shard.
+    taking: Vec<tokio::sync::Mutex<()>>,
+    next_hold: AtomicU64,
+    rounds: Arc<Rounds>,
+    confirmed: Mutex<Option<Instant>>,
+    stopped: OnceLock<Error>,
+}
+
+/// How long a store that does not answer is asked whether we are up.
+const CONFIRM_MAX: Duration = Duration::from_secs(30);
+const RETRY_FIRST: Duration = Duration::from_millis(20);
+const RETRY_MAX: Duration = Duration::from_secs(1);
+
+impl Locks {
+    /// Joins: fixes or reads the number of shards, and, on a store that others may share, begins a life in its register.
+    ///
+    /// # Errors
+    /// `store-unavailable`; `config` when the store was made by a build this one cannot read.
+    pub async fn join(cache: Cache, name: &str, random: Random) -> Result<Arc<Self>> {
+        let caps = cache.caps();
+        let wanted = ClusterRow { shards: if caps.exclusive { 1 } else { SHARDS }, format: FORMAT };
+        let cluster = change(&cache, &Register::cluster(), |found| found.is_none().then(|| wanted.clone())).await?;
+        let cluster = cluster.unwrap_or(wanted);
+        if cluster.format > FORMAT || cluster.shards == 0 {
+            return Err(Error::config(format!(
+                "the store was made by a newer version (format {}, this build reads up to {FORMAT})",
+                cluster.format
+            )));
+        }
+        let locks = Arc::new(Self {
+            caps,
+            name: name.to_owned(),
+            life: RwLock::new(new_life(&random)),
+            joined: tokio::sync::Mutex::new(None),
+            holds: RwLock::new(vec![None; cluster.shards as usize]),
+            taking: (0..cluster.shards).map(|_| tokio::sync::Mutex::new(())).collect(),
+            next_hold: AtomicU64::new(1),
+            rounds: Arc::default(),
+            confirmed: Mutex::new(None),
+            stopped: OnceLock::new(),
+            cache: Arc::new(cache),
+            random,
+        });
+        if !caps.exclusive {
+            locks.joined_life().await?;
+            tokio::spawn(keep_beating(Arc::downgrade(&locks)));
+        }
+        tokio::spawn(watch_store(Arc::downgrade(&locks)));
+        Ok(locks)
+    }
+
+    /// What the store is.
+    #[must_use]
+    pub fn caps(&self) -> Caps {
+        self.caps
+    }
+
+    /// Whether anything can be answered at all.
+    ///
+    /// # Errors
+    /// `store-unavailable`, once the store has failed for good.
+    pub fn ready(&self) -> Result<()> {
+        self.stopped.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    /// The Hold an object is under, if this process has it.
+    #[must_use]
+    pub fn held(&self, key: &ObjectKey) -> Option<Arc<Hold>> {
+        let holds = self.holds.read().unwrap_or_else(PoisonError::into_inner);
+        let hold = holds[key.shard(holds.len() as u32) as usize].as_ref()?;
+        hold.is_good().then(|| Arc::clone(hold))
+    }
+
+    /// The Hold an object is under; takes its shard if need be (rule R2).
+    ///
+    /// # Errors
+    /// `wrong-node` when another node has it and lives; `store-unavailable`.
+    pub async fn take(&self, key: &ObjectKey) -> Result<Arc<Hold>> {
+        if let Some(hold) = self.held(key) {
+            return Ok(hold);
+        }
+        let shard = key.shard(self.taking.len() as u32);
+        let _alone = self.taking[shard as usize].lock().await;
+        self.ready()?;
+        if let Some(hold) = self.held(key) {
+            return Ok(hold);
+        }
+        let me = self.joined_life().await?;
+        let register = Register::shard(shard);
+        let before = read::<ShardRow>(&self.cache, &register).await?.map(|(row, _)| row);
+        let owner = before.as_ref().and_then(|row| row.owner.as_deref()).filter(|owner| **owner != *me);
+        if let (Some(owner), false) = (owner, self.caps.exclusive) {
+            incarnation::bury(&self.cache, owner, &me, &self.name).await?;
+        }
+        let epoch = before.as_ref().map_or(0, |row| row.epoch) + 1;
+        let mine = ShardRow { owner: Some(me.to_string()), epoch };
+        let after = change(&self.cache, &register, |found| (found == before.as_ref()).then(|| mine.clone())).await?;
+        if after.as_ref() != Some(&mine) {
+            return Err(Error::new(Kind::WrongNode, "another node took this object's shard at the same time"));
+        }
+        let id = self.next_hold.fetch_add(1, Ordering::Relaxed);
+        let hold = Arc::new(Hold::new(id, epoch, Arc::clone(&me)));
+        let mut holds = self.holds.write().unwrap_or_else(PoisonError::into_inner);
+        // Fenced while it was being taken: the row names a life that is over.
+        if *self.life() != *me {
+            return Err(Error::new(Kind::WrongNode, "this node was declared dead meanwhile"));
+        }
+        holds[shard as usize] = Some(Arc::clone(&hold));
+        tracing::info!(shard, epoch, owner = &*me, "took a shard");
+        Ok(hold)
+    }
+
+    /// What was published last of an object under a Hold, if it is warm.
+    #[must_use]
+    pub fn published(&self, hold: &Hold, key: &ObjectKey) -> Option<Arc<dyn Published>> {
+        self.cache.published(hold.id, key)
+    }
+
+    /// Publishes a state; see [`Cache::publish`].
+    pub fn publish(&self, hold: &Hold, key: &ObjectKey, state: Arc<dyn Published>) {
+        self.cache.publish(hold.id, key, state);
+    }
+
+    /// Loads an object (rule R3). The second value says that it must be put back under this Hold's epoch before anything
+    /// of it is shown: the store orders puts and cannot refuse a late one of an owner before this.
+    ///
+    /// # Errors
+    /// `store-unavailable`; `wrong-node` when the object was written under a later epoch, which ends the Hold.
+    pub async fn load(&self, hold: &Hold, key: &ObjectKey) -> Result<(Option<Loaded>, bool)> {
+        self.ready()?;
+        let loaded = self.cache.load(key).await.map_err(|error| error.with_key(key).with_operation("load"))?;
+        let Some(found) = &loaded else { return Ok((None, false)) };
+        if found.record.version.epoch() > hold.epoch {
+            hold.end();
+            tracing::error!(object = %key, version = %found.record.version, epoch = hold.epoch,
+                "a record is of a later epoch than this owner's: another owner wrote it, or the store was restored");
+            return Err(Error::new(Kind::WrongNode, "another node owns this object").with_key(key));
+        }
+        let ordered = self.caps.ordering == crate::model::Ordering::Ordered;
+        let seal = ordered && (found.record.version.epoch() < hold.epoch || hold.is_unsettled(key));
+        Ok((loaded, seal))
+    }
+
+    /// Puts a turn's record and confirms (rules R4 and R5). The same bytes are sent again until the store says.
+    pub async fn commit(
+        self: &Arc<Self>,
+        hold: &Hold,
+        key: &ObjectKey,
+        seen: Option<&Seen>,
+        record: &Record,
+    ) -> Commit {
+        let rev = match self.settle(hold, key, seen, record).await {
+            Ok(rev) => rev,
+            Err(ended) => return ended,
+        };
+        match self.confirm(hold).await {
+            Ok(()) => Commit::Done(rev),
+            Err(error) => {
+                hold.end();
+                Commit::Unknown(error.with_outcome(Outcome::Unknown))
+            }
+        }
+    }
+
+    async fn settle(
+        &self,
+        hold: &Hold,
+        key: &ObjectKey,
+        seen: Option<&Seen>,
+        record: &Record,
+    ) -> std::result::Result<Rev, Commit> {
+        let mut unknown_since: Option<Instant> = None;
+        let mut pause = RETRY_FIRST;
+        loop {
+            let error = match self.cache.put(key, seen, record).await {
+                Put::Stored(rev) => {
+                    if unknown_since.is_some() {
+                        hold.settle(key);
+                    }
+                    return Ok(rev);
+                }
+                Put::Conflict(version) if version.epoch() > hold.epoch => {
+                    hold.end();
+                    tracing::warn!(object = %key, %version, epoch = hold.epoch, "fenced by a later owner");
+                    let error = Error::new(Kind::WrongNode, "another node took this object over").with_key(key);
+                    return Err(match unknown_since {
+                        // An earlier attempt may have landed before the later owner loaded.
+                        Some(_) => Commit::Unknown(error),
+                        None => Commit::Refused(error),
+                    });
+                }
+                Put::Conflict(_) => return Err(Commit::Moved),
+                Put::Refused(error) if unknown_since.is_none() => return Err(Commit::Refused(error)),
+                Put::Refused(error) | Put::Unknown(error) => error,
+            };
+            let since = *unknown_since.get_or_insert_with(clock::now);
+            hold.unsettle(key);
+            if hold.is_over() || self.stopped.get().is_some() || clock::now() - since > PUT_UNKNOWN_MAX {
+                hold.end();
+                return Err(Commit::Unknown(error));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(RETRY_MAX);
+        }
+    }
+
+    /// Whether the life that took this Hold is still up, by a read that begins after this call (rule R5). Free on an
+    /// exclusive store.
+    ///
+    /// # Errors
+    /// Why no answer may leave.
+    pub async fn confirm(self: &Arc<Self>, hold: &Hold) -> Result<()> {
+        self.ready()?;
+        if self.caps.exclusive {
+            return Ok(());
+        }
+        self.confirm_life(&hold.life).await?;
+        if hold.is_over() { Err(fenced_error()) } else { Ok(()) }
+    }
+
+    async fn confirm_life(self: &Arc<Self>, life: &Arc<str>) -> Result<()> {
+        let began = clock::now();
+        let (locks, asked) = (Arc::clone(self), Arc::clone(life));
+        // The round borrows nothing of this call: it may go on for others.
+        match self.rounds.join(async move { locks.read_life(asked).await }).await {
+            Confirmed::Up(up) if up == *life => {
+                let mut confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+                *confirmed = (*confirmed).max(Some(began));
+                Ok(())
+            }
+            // The round asked for a life before or after this one.
+            Confirmed::Up(_) => Err(fenced_error()),
+            Confirmed::Fenced(over) => {
+                self.fenced(&over);
+                Err(fenced_error())
+            }
+            Confirmed::Silent(error) => Err(error),
+        }
+    }
+
+    async fn read_life(&self, life: Arc<str>) -> Confirmed {
+        let began = clock::now();
+        let mut pause = RETRY_FIRST;
+        loop {
+            match incarnation::is_up(&self.cache, &life).await {
+                Ok(true) => return Confirmed::Up(life),
+                Ok(false) => return Confirmed::Fenced(life),
+                Err(error) if began.elapsed() > CONFIRM_MAX => return Confirmed::Silent(error),
+                Err(_) => tokio::time::sleep(pause).await,
+            }
+            pause = (pause * 2).min(RETRY_MAX);
+        }
+    }
+
+    /// Whether a confirm that began at most `age` ago was answered `up`.
+    #[must_use]
+    pub fn was_confirmed_within(&self, age: Duration) -> bool {
+        self.caps.exclusive
+            || self.confirmed.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() <= age)
+    }
+
+    /// One page of a listing.
+    ///
+    /// # Errors
+    /// `bad-request` for a cursor that is none of the store's; `store-unavailable`.
+    pub async fn scan(self: &Arc<Self>, what: &Scan, after: Option<&str>, limit: usize) -> Result<Page> {
+        self.ready()?;
+        let page = self.cache.scan(what, after, limit).await?;
+        if !self.caps.exclusive {
+            self.confirm_life(&self.life()).await?;
+        }
+        Ok(page)
+    }
+
+    /// Resolves when the store has failed for good, with the reason.
+    pub async fn failed(&self) -> Error {
+        self.cache.failed().await
+    }
+
+    /// Leaves: nothing can be answered under the Holds of this life any more, and another may take them at once.
+    pub async fn leave(&self) {
+        let life = self.life();
+        for hold in self.holds.write().unwrap_or_else(PoisonError::into_inner).iter_mut().filter_map(Option::take) {
+            hold.end();
+        }
+        if !self.caps.exclusive
+            && let Err(error) = incarnation::kill(&self.cache, &Register::node(&life), &self.name).await
+        {
+            tracing::warn!(?error, "left without saying so");
+        }
+    }
+
+    /// Forgets all published states.
+    pub fn forget(&self) {
+        self.cache.clear();
+    }
+
+    /// The life of now, put into the register if it is not there yet.
+    async fn joined_life(&self) -> Result<Arc<str>> {
+        if self.caps.exclusive {
+            return Ok(self.life());
+        }
+        let mut joined = self.joined.lock().await;
+        let life = self.life();
+        if joined.as_ref() != Some(&life) {
+            incarnation::join(&self.cache, &life, &self.name).await?;
+            tracing::info!(incarnation = &*life, node = self.name, "joined");
+            *joined = Some(Arc::clone(&life));
+        }
+        Ok(life)
+    }
+
+    fn life(&self) -> Arc<str> {
+        Arc::clone(&self.life.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// This life is over (rule R8): everything under it is dropped, and another begins with the next take.
+    fn fenced(&self, life: &str) {
+        let mut current = self.life.write().unwrap_or_else(PoisonError::into_inner);
+        if **current != *life {
+            return;
+        }
+        tracing::error!(incarnation = life, "declared dead by another node; dropping everything and joining again");
+        *current = new_life(&self.random);
+        drop(current);
+        for hold in self.holds.write().unwrap_or_else(PoisonError::into_inner).iter_mut().filter_map(Option::take) {
+            hold.end();
+        }
+    }
+}
+
+fn new_life(random: &Random) -> Arc<str> {
+    random.next_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
+}
+
+fn fenced_error() -> Error {
+    Error::store("this node was declared dead by another one")
+}
+
+/// Beats once a second, so that nobody takes this node for dead; notices when it was.
+async fn keep_beating(locks: Weak<Locks>) {
+    loop {
+        tokio::time::sleep(BEAT).await;
+        let Some(locks) = locks.upgrade() else { return };
+        let life = locks.life();
+        if locks.joined.lock().await.as_ref() != Some(&life) {
+            continue;
+        }
+        match incarnation::beat(&locks.cache, &life).await {
+            Ok(Some(_)) => {}
+            Ok(None) => locks.fenced(&life),
+            Err(error) => tracing::warn!(?error, "a beat was not answered"),
+        }
+    }
+}
+
+/// Ends everything when the store says that it failed for good.
+async fn watch_store(locks: Weak<Locks>) {
+    let Some(strong) = locks.upgrade() else { return };
+    let cache = Arc::clone(&strong.cache);
+    drop(strong);
+    let error = cache.failed().await;
+    let Some(locks) = locks.upgrade() else { return };
+    tracing::error!(?error, "the datastore failed; nothing is answered from here on");
+    let _ = locks.stopped.set(Error::store(format!("the datastore failed: {error:?}")));
+    for hold in locks.holds.write().unwrap_or_else(PoisonError::into_inner).iter_mut().filter_map(Option::take) {
+        hold.end();
+    }
+}

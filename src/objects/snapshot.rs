@@ -1,0 +1,109 @@
+//! A published state: what views run on, and what the next turn builds upon.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::object::{State, TypeDef};
+use super::record::{Kept, Meta, state_hash};
+use crate::error::{Error, Kind, Result};
+use crate::locks::Published;
+use crate::model::{Loaded, ObjectKey, Record, Seen, Version};
+
+/// What is durable and confirmed of an object.
+pub(crate) struct Snapshot {
+    /// The record in the store; `None`: there is none.
+    pub(crate) seen: Option<Seen>,
+    /// The living state; `None`: never written, or deleted.
+    pub(crate) life: Option<Life>,
+    /// What belongs to the URI and not to the life.
+    pub(crate) memory: Arc<Memory>,
+}
+
+/// The state of an object that is there.
+#[derive(Clone)]
+pub(crate) struct Life {
+    pub(crate) state: Arc<dyn State>,
+    /// The same as JSON.
+    pub(crate) json: Bytes,
+    /// The entity tag: version of the last change.
+    pub(crate) ver: Version,
+    /// Version of the commit that began this life.
+    pub(crate) born: Version,
+}
+
+/// The part of a record that outlives deletion.
+#[derive(Clone, Default)]
+pub(crate) struct Memory {
+    pub(crate) kept: Vec<Kept>,
+    pub(crate) horizon: Version,
+    pub(crate) schema: u64,
+    pub(crate) other: Vec<(Bytes, Bytes)>,
+}
+
+impl Snapshot {
+    /// Of an object that has no record.
+    pub(crate) fn absent() -> Self {
+        Self { seen: None, life: None, memory: Arc::default() }
+    }
+
+    /// Of a record, checked.
+    ///
+    /// # Errors
+    /// `record-corrupt` when the record contradicts itself or does not fit the type.
+    pub(crate) fn read(def: &TypeDef, key: &ObjectKey, loaded: Loaded) -> Result<Self> {
+        let Loaded { record, rev } = loaded;
+        let corrupt = |why: String| {
+            Error::new(Kind::RecordCorrupt, "the stored record of this object cannot be used")
+                .with_key(key)
+                .with_detail(why)
+        };
+        let meta = Meta::of(&record).map_err(corrupt)?;
+        let life = if meta.deleted {
+            None
+        } else {
+            let state = (def.decode)(&record.state).map_err(|error| corrupt(error.message().to_owned()))?;
+            Some(Life { state: state.into(), json: record.state, ver: meta.ver, born: meta.born })
+        };
+        let memory = Memory { kept: meta.idempotency, horizon: meta.horizon, schema: meta.schema, other: meta.other };
+        Ok(Self { seen: Some(Seen { version: record.version, rev }), life, memory: Arc::new(memory) })
+    }
+
+    /// The entity tag; `None` where nothing is.
+    pub(crate) fn tag(&self) -> Option<Version> {
+        self.life.as_ref().map(|life| life.ver)
+    }
+
+    /// The record of this state under `version`: what is put.
+    pub(crate) fn record(life: Option<&Life>, memory: &Memory, version: Version) -> Record {
+        let state = life.map_or_else(Bytes::new, |life| life.json.clone());
+        let meta = Meta {
+            version,
+            ver: life.map_or(version, |life| life.ver),
+            born: life.map_or_else(Version::default, |life| life.born),
+            deleted: life.is_none(),
+            state_hash: state_hash(&state),
+            schema: memory.schema,
+            idempotency: memory.kept.clone(),
+            horizon: memory.horizon,
+            other: memory.other.clone(),
+        };
+        Record { version, meta: meta.encode(), state }
+    }
+}
+
+impl Published for Snapshot {
+    fn weight(&self) -> usize {
+        // The decoded state is guessed by its JSON.
+        let life = self.life.as_ref().map_or(0, |life| 2 * life.json.len());
+        let kept: usize = self.memory.kept.iter().map(Kept::bytes).sum();
+        let other: usize = self.memory.other.iter().map(|(name, value)| name.len() + value.len()).sum();
+        size_of::<Self>() + size_of::<Memory>() + life + kept + other
+    }
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot").field("seen", &self.seen).finish_non_exhaustive()
+    }
+}

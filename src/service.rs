@@ -1,0 +1,154 @@
+//! The composition root: the only file that names every room, and puts them on top of each other.
+
+use std::sync::Arc;
+
+use crate::cache::Cache;
+use crate::clock::Random;
+use crate::config::Config;
+use crate::error::Result;
+use crate::locks::Locks;
+use crate::model::Durability;
+use crate::objects::{Host, Registry, RemoteObject, TypeDef};
+use crate::storage::{Datastore, KeyValue, OverKeyValue};
+
+/// A running service: its objects, and the store under them.
+#[derive(Debug, Clone)]
+pub struct Service {
+    host: Host,
+    /// Its store's name, as in `Cache-Status`.
+    store: Arc<str>,
+    durability: Durability,
+}
+
+/// Says what a [`Service`] is made of.
+#[derive(Debug)]
+pub struct ServiceBuilder {
+    config: Config,
+    types: Vec<TypeDef>,
+    linked: bool,
+    store: Option<(Arc<dyn Datastore>, Arc<str>)>,
+    name: Option<String>,
+}
+
+impl Service {
+    /// With the default settings.
+    #[must_use]
+    pub fn builder() -> ServiceBuilder {
+        ServiceBuilder { config: Config::default(), types: Vec::new(), linked: true, store: None, name: None }
+    }
+
+    /// Its objects, to call from this process.
+    #[must_use]
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// What an acknowledged write survives.
+    #[must_use]
+    pub fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    /// The name of its store, such as `sqlite`.
+    #[must_use]
+    pub fn store_name(&self) -> &str {
+        &self.store
+    }
+
+    /// Takes no new calls, waits until those under way are answered (for `drain-timeout-ms` at most), and lets another
+    /// process have the objects.
+    pub async fn stop(&self) {
+        self.host.drain();
+        let limit = std::time::Duration::from_millis(self.host.config().limits.drain_timeout_ms);
+        if tokio::time::timeout(limit, self.host.idle()).await.is_err() {
+            tracing::warn!("calls were still running at the end of the drain time");
+        }
+        self.host.leave().await;
+    }
+}
+
+impl ServiceBuilder {
+    /// Adds a type. Types of this program register themselves; this is for those of libraries that a linker may drop, and
+    /// for a service that is to have only some ([`ServiceBuilder::only_given_types`]).
+    #[must_use]
+    pub fn object<T: RemoteObject>(mut self) -> Self {
+        self.types.push(TypeDef::of::<T>());
+        self
+    }
+
+    /// Leaves out the types that registered themselves.
+    #[must_use]
+    pub fn only_given_types(mut self) -> Self {
+        self.linked = false;
+        self
+    }
+
+    /// The settings so far.
+    #[must_use]
+    pub fn settings(&self) -> &Config {
+        &self.config
+    }
+
+    /// Sets all settings.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// The store by its URL: `sqlite:PATH` or `memory:`.
+    #[must_use]
+    pub fn store(mut self, url: impl Into<String>) -> Self {
+        self.config.store = url.into();
+        self
+    }
+
+    /// A datastore of one's own; `name` stands for it in `Cache-Status` and in the log.
+    #[must_use]
+    pub fn datastore(mut self, name: &str, store: Arc<dyn Datastore>) -> Self {
+        self.store = Some((store, name.into()));
+        self
+    }
+
+    /// A key-value store of one's own that other processes may share; `durability` is what its acknowledged writes survive.
+    #[must_use]
+    pub fn key_value<K: KeyValue>(self, name: &str, store: K, durability: Durability) -> Self {
+        self.datastore(name, Arc::new(OverKeyValue::new(store, durability)))
+    }
+
+    /// The name of this host among those that share the store, the same in each of its lives. By default the machine's.
+    #[must_use]
+    pub fn node_name(mut self, name: &str) -> Self {
+        self.name = Some(name.to_owned());
+        self
+    }
+
+    /// Opens the store, joins it, and puts the rooms together.
+    ///
+    /// # Errors
+    /// `config` when there are no types, or the store's URL or file cannot be used; `store-unavailable`.
+    pub async fn build(self) -> Result<Service> {
+        let registry = Registry::new(&self.types, self.linked)?;
+        self.config.check()?;
+        let (store, name) = match self.store {
+            Some(store) => store,
+            None => {
+                let scheme = self.config.store.split(':').next().unwrap_or_default().to_owned();
+                (crate::storage::open(&self.config.store)?, scheme.into())
+            }
+        };
+        let durability = store.caps().durability;
+        let cache = Cache::new(store, self.config.limits.l1_bytes);
+        let node = self.name.unwrap_or_else(machine_name);
+        let locks = Locks::join(cache, &node, Random::from_os()).await?;
+        let config = Arc::new(self.config);
+        let elsewhere = None;
+        Ok(Service { host: Host::new(registry, locks, config, elsewhere), store: name, durability })
+    }
+}
+
+fn machine_name() -> String {
+    let named = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
+    let of_kernel = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned());
+    named.or_else(of_kernel).unwrap_or_else(|| "localhost".to_owned())
+}

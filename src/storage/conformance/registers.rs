@@ -1,0 +1,194 @@
+//! Registers are linearizable.
+
+use std::collections::HashSet;
+
+use super::bench::{Bench, Checked, Store, ensure, joined};
+use crate::model::{Cas, Register, Rev};
+
+fn register() -> Register {
+    Register::named("meta/of-the-kit")
+}
+
+pub(super) async fn a_register_never_set_is_absent(bench: Bench) -> Checked {
+    let store = bench.open().await;
+    let there = store.get(&register()).await?;
+    ensure!(there.is_none(), "it was never set, and holds {there:?}");
+    Ok(())
+}
+
+pub(super) async fn a_register_reads_back_as_it_was_set(bench: Bench) -> Checked {
+    let store = bench.open().await;
+    let mut rev = None;
+    for value in ["{\"owner\":null}", "{\"owner\":\"node é\"}", "{}"] {
+        let new = store.applied(&register(), rev.as_ref(), value).await?;
+        let there = store.get(&register()).await?;
+        let entry = there.ok_or("it was set, and is absent")?;
+        ensure!(entry.value == value.as_bytes(), "it was set to {value}, and holds {:?}", entry.value);
+        ensure!(entry.rev == new, "the cas gave the rev {new:?}, the get {:?}", entry.rev);
+        rev = Some(new);
+    }
+    Ok(())
+}
+
+pub(super) async fn a_register_may_be_empty_or_long(bench: Bench) -> Checked {
+    let store = bench.open().await;
+    let long = "long ".repeat(8 * 1024);
+    let mut rev = None;
+    for value in ["", &long, ""] {
+        rev = Some(store.applied(&register(), rev.as_ref(), value).await?);
+        let there = store.get(&register()).await?.ok_or("it was set, and is absent")?;
+        ensure!(
+            there.value == value.as_bytes(),
+            "it was set to {} bytes, and holds {}",
+            value.len(),
+            there.value.len()
+        );
+    }
+    Ok(())
+}
+
+pub(super) async fn a_cas_on_another_rev_is_refused_and_changes_nothing(bench: Bench) -> Checked {
+    let store = bench.open().await;
+    let other = Register::named("meta/another");
+    let old = store.applied(&register(), None, "\"one\"").await?;
+    let new = store.applied(&register(), Some(&old), "\"two\"").await?;
+    store.mismatch(&register(), Some(&old), "\"stale\"").await?;
+    store.mismatch(&register(), None, "\"created again\"").await?;
+    for made_up in [Rev::Number(u64::MAX), Rev::Text("made up".into())] {
+        store.mismatch(&register(), Some(&made_up), "\"made up\"").await?;
+    }
+    store.mismatch(&other, Some(&new), "\"on an absent one\"").await?;
+    ensure!(store.get(&other).await?.is_none(), "a cas that was a mismatch has created a register");
+    let there = store.get(&register()).await?.ok_or("it was set, and is absent")?;
+    ensure!(there.value == "\"two\"" && there.rev == new, "a cas that was a mismatch has changed it: {there:?}");
+    Ok(())
+}
+
+pub(super) async fn a_register_is_created_once(bench: Bench) -> Checked {
+    let store = bench.open().await;
+    let rev = store.applied(&register(), None, "\"one\"").await?;
+    store.mismatch(&register(), None, "\"one\"").await?;
+    store.mismatch(&register(), None, "\"two\"").await?;
+    store.applied(&register(), Some(&rev), "\"three\"").await.map(drop)
+}
+
+pub(super) async fn a_rev_of_a_register_never_comes_back(bench: Bench) -> Checked {
+    let store = bench.open().await;
+    let mut given: Vec<Rev> = Vec::new();
+    for round in 0..24 {
+        let value = if round % 2 == 0 { "\"same\"" } else { "\"other\"" };
+        let rev = store.applied(&register(), given.last(), value).await?;
+        ensure!(!given.contains(&rev), "the rev {rev:?} was given to two values");
+        given.push(rev);
+    }
+    for old in &given[..given.len() - 1] {
+        store.mismatch(&register(), Some(old), "\"late\"").await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn registers_differ_byte_for_byte(bench: Bench) -> Checked {
+    let store = bench.open().await;
+    let names = ["n", "N", "n ", "nn", "n/n", "n_", "n%", "é", "e\u{301}", "node/1", "node/10", "node/2"];
+    for name in names {
+        store.applied(&Register::named(name), None, &format!("\"{name}\"")).await?;
+    }
+    for name in names {
+        let there =
+            store.get(&Register::named(name)).await?.ok_or_else(|| format!("{name:?} was set, and is absent"))?;
+        ensure!(there.value == format!("\"{name}\""), "{name:?} holds {:?}", there.value);
+    }
+    Ok(())
+}
+
+/// Adds one by cas until it applies; what it made of it, if no answer was `Unknown`.
+async fn count(store: &Store, register: &Register) -> Result<u64, String> {
+    loop {
+        let there = store.get(register).await?;
+        let text = there.as_ref().map_or("0".into(), |entry| String::from_utf8_lossy(&entry.value).into_owned());
+        let next = text.parse::<u64>().map_err(|_| format!("a counter holds {text:?}"))? + 1;
+        match store.inner.cas(register, there.as_ref().map(|entry| &entry.rev), next.to_string().as_bytes()).await {
+            Cas::Applied(_) => return Ok(next),
+            Cas::Mismatch => tokio::task::yield_now().await,
+            Cas::Unknown(error) => return Err(format!("the store is not well enough to be tested: {error:?}")),
+        }
+    }
+}
+
+pub(super) async fn counting_in_a_register_from_many_tasks_loses_nothing(bench: Bench) -> Checked {
+    const TASKS: u64 = 8;
+    const EACH: u64 = 25;
+    let store = bench.open().await;
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut made = Vec::new();
+                for _ in 0..EACH {
+                    made.push(count(&store, &register()).await?);
+                }
+                Ok(made)
+            })
+        })
+        .collect();
+    let mut seen = HashSet::new();
+    for task in tasks {
+        for made in joined(task).await? {
+            ensure!(seen.insert(made), "two cas made {made} of the counter, and both were applied");
+        }
+    }
+    let there = store.get(&register()).await?.ok_or("it was set, and is absent")?;
+    ensure!(
+        there.value == (TASKS * EACH).to_string(),
+        "{} were applied, the counter is {:?}",
+        TASKS * EACH,
+        there.value
+    );
+    Ok(())
+}
+
+pub(super) async fn a_register_is_created_by_one_of_many_tasks(bench: Bench) -> Checked {
+    let store = bench.open().await;
+    for round in 0..8 {
+        let register = Register::named(format!("shard/{round}"));
+        let tasks: Vec<_> = (0..8)
+            .map(|task| {
+                let (store, register) = (store.clone(), register.clone());
+                tokio::spawn(async move {
+                    let value = format!("\"{task}\"");
+                    Ok((store.inner.cas(&register, None, value.as_bytes()).await, value))
+                })
+            })
+            .collect();
+        let mut winner = None;
+        for task in tasks {
+            if let (Cas::Applied(_), value) = joined(task).await? {
+                ensure!(winner.is_none(), "{winner:?} and {value} have both created {register:?}");
+                winner = Some(value);
+            }
+        }
+        let winner = winner.ok_or("nobody created it")?;
+        let there = store.get(&register).await?.ok_or("it was created, and is absent")?;
+        ensure!(there.value == winner, "{winner} was applied, and it holds {:?}", there.value);
+    }
+    Ok(())
+}
+
+pub(super) async fn an_applied_cas_is_seen_by_every_later_get(bench: Bench) -> Checked {
+    let store = bench.open().await;
+    for round in 1..=20 {
+        let made = count(&store, &register()).await?;
+        ensure!(made == round, "this is the {round}th count, and it made {made}");
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move { store.get(&register()).await })
+            })
+            .collect();
+        for reader in readers {
+            let there = joined(reader).await?.ok_or("it was set, and is absent")?;
+            ensure!(there.value == round.to_string(), "{round} was applied, a later get gives {:?}", there.value);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! From a URL to a store.
+
+use std::sync::Arc;
+
+use super::{Datastore, Memory};
+use crate::error::{Error, Result};
+
+/// The stores there are, as an error names them.
+const LEGAL: &str = if cfg!(feature = "sqlite") {
+    "sqlite:PATH (such as sqlite:./objectd.db), memory:"
+} else {
+    "memory: (this build is without the feature sqlite)"
+};
+
+/// Opens the store of a URL: `sqlite:PATH`, a file that is made when it is not there, or `memory:`.
+///
+/// # Errors
+/// `config`, in one line: the URL names no store there is, or the store cannot be used, and what to do about it.
+pub fn open(url: &str) -> Result<Arc<dyn Datastore>> {
+    let Some((scheme, path)) = url.split_once(':') else {
+        return Err(Error::config(format!("the store {url:?} is no URL; there are: {LEGAL}")));
+    };
+    match (scheme, path) {
+        ("memory", "") => Ok(Memory::store()),
+        ("memory", _) => Err(Error::config(format!("the store {url:?} would be memory: and nothing behind it"))),
+        ("sqlite", path) => sqlite(url, path),
+        _ => Err(Error::config(format!("this build has no store {scheme}:; there are: {LEGAL}"))),
+    }
+}
+
+#[cfg(feature = "sqlite")]
+fn sqlite(url: &str, path: &str) -> Result<Arc<dyn Datastore>> {
+    if path.is_empty() || path.starts_with("//") {
+        return Err(Error::config(format!(
+            "the store {url:?} names no file; it would be sqlite:PATH, such as sqlite:./objectd.db or sqlite:/var/lib/objectd.db"
+        )));
+    }
+    Ok(Arc::new(super::Sqlite::open(path)?))
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn sqlite(_url: &str, _path: &str) -> Result<Arc<dyn Datastore>> {
+    Err(Error::config(format!("this build has no store sqlite:; there are: {LEGAL}")))
+}
+
+/// A store's URL and what it survives, for people: `sqlite:./objectd.db (survives power loss, one process)`.
+#[must_use]
+pub fn describe(url: &str, store: &dyn Datastore) -> String {
+    use crate::model::Durability::{PowerSafe, ProcessSafe, Weak};
+    let caps = store.caps();
+    let survives = match caps.durability {
+        PowerSafe => "survives power loss",
+        ProcessSafe => "survives the process, not power loss",
+        Weak => "ends with the process",
+    };
+    format!("{url} ({survives}, {})", if caps.exclusive { "one process" } else { "shared" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn a_url_of_no_store_is_told_which_there_are() {
+        for (url, says) in [
+            ("", "is no URL; there are: "),
+            ("objectd.db", "is no URL; there are: "),
+            ("cassandra:127.0.0.1/ks", "this build has no store cassandra:; there are: "),
+            ("memory:x", "would be memory: and nothing behind it"),
+            ("sqlite:", if cfg!(feature = "sqlite") { "names no file" } else { "no store sqlite:" }),
+            ("sqlite://x.db", if cfg!(feature = "sqlite") { "sqlite:./objectd.db" } else { "no store sqlite:" }),
+        ] {
+            let error = open(url).unwrap_err();
+            assert_eq!(error.kind(), Kind::Config, "{url:?}");
+
+            assert!(error.message().contains(says), "{url:?}: {error}");
+            assert!(!error.message().contains('\n'));
+        }
+    }
+
+    #[test]
+    fn memory_opens_and_says_what_it_is() {
+        let store = open("memory:").unwrap();
+        assert_eq!(describe("memory:", &*store), "memory: (ends with the process, one process)");
+    }
+}

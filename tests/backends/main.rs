@@ -1,0 +1,6 @@
+//! The stores: the conformance kit on each, stores that are broken on purpose, and disks that fail.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod broken;
+mod kit;
+mod sqlite;

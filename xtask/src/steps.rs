@@ -1,0 +1,164 @@
+//! The steps of `test` and `lint`: named, timed, one after the other.
+//!
+//! Their order follows what they build: everything that only checks comes first and shares its artefacts, then what the
+//! tests build, which the crash test uses again, then the fuzz targets, which need a build of their own.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+use anyhow::{Context, Result};
+
+use crate::command::{Tally, cargo, root, run, run_counting};
+use crate::{children, deny, fuzz};
+
+/// One named check.
+struct Step {
+    name: &'static str,
+    what: &'static str,
+    quick: bool,
+    lint: bool,
+    /// Told whether to be quick.
+    run: fn(bool) -> Result<Tally>,
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "fmt", what: "the code is formatted", quick: true, lint: true, run: fmt },
+    Step { name: "clippy", what: "no warnings with any of the feature sets", quick: true, lint: true, run: clippy },
+    Step { name: "features", what: "each feature builds alone", quick: false, lint: false, run: features },
+    Step { name: "docs", what: "the documentation builds without warnings", quick: false, lint: false, run: docs },
+    Step { name: "tidy", what: "the house rules hold", quick: true, lint: true, run: tidy },
+    Step { name: "tests", what: "unit, integration and doc tests", quick: true, lint: false, run: tests },
+    Step { name: "crash", what: "kill -9 loses nothing", quick: true, lint: false, run: crash },
+    Step { name: "fuzz", what: "the decoders take any bytes", quick: false, lint: false, run: fuzz_minute },
+    Step { name: "deny", what: "dependencies: bans, licences, sources", quick: false, lint: true, run: deny_check },
+];
+
+/// What the tests build; the same words everywhere, so that it is built once.
+pub(crate) const TESTS: &str = "test --workspace --exclude bench-peers --all-features";
+
+/// `cargo xtask test`.
+pub(crate) fn test(quick: bool, only: &[String]) -> ExitCode {
+    if let Some(unknown) = only.iter().find(|name| !STEPS.iter().any(|step| step.name == **name)) {
+        let names: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
+        eprintln!("error: there is no step {unknown:?}; the steps are {}", names.join(", "));
+        return ExitCode::from(2);
+    }
+    let chosen = |step: &&Step| {
+        if only.is_empty() { step.quick || !quick } else { only.iter().any(|name| name == step.name) }
+    };
+    perform(STEPS.iter().filter(chosen), quick)
+}
+
+/// `cargo xtask lint`.
+pub(crate) fn lint() -> ExitCode {
+    perform(STEPS.iter().filter(|step| step.lint), false)
+}
+
+#[allow(clippy::disallowed_methods, reason = "a task tells how long its steps really took")]
+fn perform<'a>(steps: impl Iterator<Item = &'a Step>, quick: bool) -> ExitCode {
+    let began = Instant::now();
+    let mut total = Tally::default();
+    let mut times: Vec<(&str, Duration)> = Vec::new();
+    for step in steps {
+        println!("\n=== {}: {}", step.name, step.what);
+        let step_began = Instant::now();
+        let outcome = (step.run)(quick);
+        times.push((step.name, step_began.elapsed()));
+        match outcome {
+            Ok(tally) => total.add(tally),
+            Err(error) => {
+                println!("error: {error:#}");
+                total.failed += 1;
+            }
+        }
+        if total.failed > 0 {
+            println!("=== step `{0}` failed; alone: cargo xtask test --only {0}", step.name);
+            break;
+        }
+        println!("=== {}: ok, {:.1} s", step.name, step_began.elapsed().as_secs_f64());
+    }
+    let list: Vec<String> = times.iter().map(|(name, took)| format!("{name} {:.0} s", took.as_secs_f64())).collect();
+    println!("\n{}; together {:.0} s", list.join(", "), began.elapsed().as_secs_f64());
+    // CI reads the closing line: it stands alone and last.
+    println!("{} passed, {} failed", total.passed, total.failed);
+    if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn fmt(_quick: bool) -> Result<Tally> {
+    run(&mut cargo("fmt --all --check"))?;
+    Ok(Tally::ONE)
+}
+
+fn clippy(_quick: bool) -> Result<Tally> {
+    for features in ["--all-features", "", "--no-default-features"] {
+        run(&mut cargo(&format!("clippy --workspace --all-targets {features} -- -D warnings")))?;
+    }
+    Ok(Tally::ONE)
+}
+
+fn features(_quick: bool) -> Result<Tally> {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).context("Cargo.toml")?;
+    let mut tally = Tally::default();
+    for feature in feature_names(&manifest) {
+        let args = format!("check --package remote-object --no-default-features --features {feature}");
+        run(&mut cargo(&args))?;
+        tally.add(Tally::ONE);
+    }
+    Ok(tally)
+}
+
+/// The names under `[features]`, without `default`.
+fn feature_names(manifest: &str) -> Vec<&str> {
+    let lines = manifest.lines().skip_while(|line| line.trim() != "[features]").skip(1);
+    lines
+        .take_while(|line| !line.starts_with('['))
+        .filter(|line| line.starts_with(|first: char| first.is_ascii_alphabetic()))
+        .filter_map(|line| line.split_once('=').map(|(name, _)| name.trim()))
+        .filter(|name| *name != "default")
+        .collect()
+}
+
+fn docs(_quick: bool) -> Result<Tally> {
+    run(cargo("doc --workspace --no-deps --all-features").env("RUSTDOCFLAGS", "-D warnings"))?;
+    Ok(Tally::ONE)
+}
+
+fn tidy(_quick: bool) -> Result<Tally> {
+    run_counting(&mut cargo(&format!("{TESTS} --test tidy")))
+}
+
+fn tests(_quick: bool) -> Result<Tally> {
+    let mut command = cargo(&format!("{TESTS} --no-fail-fast"));
+    // Where servers can be had, a test that finds none has failed.
+    if env::var_os("CI").is_some() {
+        command.env("REQUIRE_BACKENDS", "1");
+    }
+    run_counting(&mut command)
+}
+
+fn crash(quick: bool) -> Result<Tally> {
+    children::crash_of_tests(if quick { 10 } else { 200 })?;
+    Ok(Tally::ONE)
+}
+
+fn fuzz_minute(_quick: bool) -> Result<Tally> {
+    fuzz::run(60, &[])?;
+    Ok(Tally::ONE)
+}
+
+fn deny_check(_quick: bool) -> Result<Tally> {
+    deny::check()?;
+    Ok(Tally::ONE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_feature_but_default_is_found() {
+        let manifest = "[package]\nname = \"a\"\n\n[features]\ndefault = [\"b\"]\n# about b\nb = []\nc-d = [\n  \"b\",\n]\n\n[dependencies]\ne = \"1\"\n";
+        assert_eq!(feature_names(manifest), ["b", "c-d"]);
+    }
+}
