@@ -8,14 +8,22 @@ pub mod error;
 pub mod model;
 
 #[cfg(any(feature = "http", feature = "client"))]
-pub mod api;
+mod api;
 mod cache;
 mod locks;
+#[cfg(feature = "cli")]
+mod log;
 pub mod objects;
+#[cfg(feature = "cli")]
+mod serve;
 mod service;
 pub mod storage;
 mod test_host;
 
+#[cfg(feature = "http")]
+pub use api::Api;
+#[cfg(feature = "client")]
+pub use api::Client;
 pub use config::Config;
 pub use error::{Error, Result};
 #[doc(hidden)]
@@ -26,6 +34,8 @@ pub use objects::{
 pub use remote_object_macros::{RemoteError, remote_object};
 pub use schemars::{self, JsonSchema};
 pub use serde::{self, Deserialize, Serialize};
+#[cfg(feature = "cli")]
+pub use serve::{serve, serve_with};
 pub use service::{Service, ServiceBuilder};
 #[cfg(feature = "conformance")]
 pub use storage::conformance;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "http")]
+use crate::api::Api;
 use crate::cache::Cache;
 use crate::clock::Random;
 use crate::config::Config;
@@ -18,6 +20,8 @@ pub struct Service {
     /// Its store's name, as in `Cache-Status`.
     store: Arc<str>,
     durability: Durability,
+    #[cfg(feature = "http")]
+    api: Api,
 }
 
 /// Says what a [`Service`] is made of.
@@ -53,6 +57,35 @@ impl Service {
     #[must_use]
     pub fn store_name(&self) -> &str {
         &self.store
+    }
+
+    /// The HTTP routes of its objects, for an axum app: alone, merged, or nested below a prefix. Requests to other paths
+    /// are left to the app.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn router<S: Clone + Send + Sync + 'static>(&self) -> axum::Router<S> {
+        self.api.router().with_state(())
+    }
+
+    /// Serves HTTP on `listener` until `shutdown` resolves: then it takes no new calls, answers those under way, and
+    /// returns.
+    ///
+    /// # Errors
+    /// When the listener cannot be used.
+    #[cfg(feature = "http")]
+    pub async fn run(
+        &self,
+        listener: tokio::net::TcpListener,
+        shutdown: impl std::future::Future<Output = ()> + Send,
+    ) -> Result<()> {
+        let host = self.host.clone();
+        let drained = async move {
+            shutdown.await;
+            host.drain();
+        };
+        self.api.serve(listener, drained).await?;
+        self.stop().await;
+        Ok(())
     }
 
     /// Takes no new calls, waits until those under way are answered (for `drain-timeout-ms` at most), and lets another
@@ -142,8 +175,18 @@ impl ServiceBuilder {
         let node = self.name.unwrap_or_else(machine_name);
         let locks = Locks::join(cache, &node, Random::from_os()).await?;
         let config = Arc::new(self.config);
+        #[cfg(feature = "client")]
+        let elsewhere = Some(Arc::new(crate::api::Outbound::new()) as Arc<dyn crate::objects::Elsewhere>);
+        #[cfg(not(feature = "client"))]
         let elsewhere = None;
-        Ok(Service { host: Host::new(registry, locks, config, elsewhere), store: name, durability })
+        let host = Host::new(registry, locks, config, elsewhere);
+        Ok(Service {
+            #[cfg(feature = "http")]
+            api: Api::new(host.clone(), &name),
+            host,
+            store: name,
+            durability,
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
@@ -17,7 +18,7 @@ use super::names::{IDEMPOTENCY_KEY, JSON, METHOD_ERROR_TYPE, PROBLEM_MEMBERS, RE
 use crate::clock::{self, Instant, Random};
 use crate::config::{Limits, REQUEST_TIMEOUT_MAX};
 use crate::error::{Error, Kind, Outcome, Result};
-use crate::objects::{Call, CallError, CallKind, CallRequest, RemoteError, read_reply};
+use crate::objects::{Call, CallError, CallKind, CallRequest, Elsewhere, RemoteError, read_reply};
 
 /// The largest reply that is read, in bytes.
 const REPLY_BYTES_MAX: usize = 64 << 20;
@@ -57,7 +58,7 @@ impl Client {
     }
 
     /// A client that calls objects by absolute URIs only.
-    pub(crate) fn outbound() -> Self {
+    fn outbound() -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
@@ -88,7 +89,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::call`].
-    pub(crate) async fn call_raw(&self, call: CallRequest, deadline: Instant, trace: Option<&str>) -> Result<Bytes> {
+    async fn call_raw(&self, call: CallRequest, deadline: Instant, trace: Option<&str>) -> Result<Bytes> {
         let edit = !call.view;
         let request = self.request(call, deadline, trace)?;
         let answered = async {
@@ -138,6 +139,24 @@ impl Client {
             request = request.header(TRACEPARENT, trace);
         }
         request.body(Full::new(args)).map_err(|error| Error::bad_request(format!("the call cannot be sent: {error}")))
+    }
+}
+
+/// Calls of objects in other clusters, for the methods of this one.
+#[derive(Debug)]
+pub(crate) struct Outbound(Client);
+
+impl Outbound {
+    /// Nothing is connected to yet.
+    pub(crate) fn new() -> Self {
+        Self(Client::outbound())
+    }
+}
+
+impl Elsewhere for Outbound {
+    fn call(&self, call: CallRequest, deadline: Instant, trace: Option<Arc<str>>) -> BoxFuture<'static, Result<Bytes>> {
+        let client = self.0.clone();
+        Box::pin(async move { client.call_raw(call, deadline, trace.as_deref()).await })
     }
 }
 
