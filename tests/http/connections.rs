@@ -1,10 +1,10 @@
 //! Connections: protocols on one port, slow ones, silent ones, many, and the end of all.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use remote_object::Config;
+use remote_object::{Config, clock};
 use tokio::net::TcpStream;
 
 use crate::world::{PATIENCE, Wire, World};
@@ -71,27 +71,27 @@ async fn http_2_with_prior_knowledge_shares_the_port() {
     // Longer than a head may take: an idle connection is another matter.
     tokio::time::sleep(Duration::from_millis(900)).await;
     assert_eq!(ask(&mut sender, "GET", "/objects/counter/a/value", "").await.1, "20");
-    let idle = SystemTime::now();
+    let idle = clock::now();
     let _ = tokio::time::timeout(PATIENCE, connection).await.expect("an idle connection ends");
-    assert!(idle.elapsed().unwrap() >= Duration::from_millis(1000));
+    assert!(idle.elapsed() >= Duration::from_millis(1000));
 }
 
 #[tokio::test]
 async fn a_head_that_does_not_come_is_408() {
     let world = World::with(hasty()).await;
-    let began = SystemTime::now();
+    let began = clock::now();
     let mut wire = world.wire().await;
     wire.send("GET /objects/counter/a HTTP/1.1\r\nhost: x\r\n").await;
     wire.answer(false).await.unwrap().is_problem(408, "request-timeout");
     wire.closed().await;
-    assert!(began.elapsed().unwrap() < Duration::from_secs(2));
+    assert!(began.elapsed() < Duration::from_secs(2));
     // Nor does it help to send a byte now and then.
     let mut wire = world.wire().await;
     for byte in "GET /objects/counter/a HTTP/1.1\r\n".chars().map(String::from).cycle() {
         if tokio::io::AsyncWriteExt::write_all(&mut wire.stream, byte.as_bytes()).await.is_err() {
             break;
         }
-        if began.elapsed().unwrap() > Duration::from_secs(4) {
+        if began.elapsed() > Duration::from_secs(4) {
             panic!("a head of one byte after another is read for ever");
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -143,9 +143,9 @@ async fn an_idle_connection_lasts_longer_than_a_head_may_take_and_then_ends() {
     wire.ask("GET", "/healthz", &[], "").await;
     tokio::time::sleep(Duration::from_millis(900)).await;
     assert_eq!(wire.ask("GET", "/healthz", &[], "").await.status, 200);
-    let idle = SystemTime::now();
+    let idle = clock::now();
     wire.closed().await;
-    let idle = idle.elapsed().unwrap();
+    let idle = idle.elapsed();
     assert!((Duration::from_millis(1200)..Duration::from_secs(4)).contains(&idle), "{idle:?}");
 }
 
@@ -222,9 +222,9 @@ async fn at_the_end_a_call_that_does_not_end_is_given_up() {
     let mut running: Wire = world.wire().await;
     running.send("POST /objects/probe/a/slow HTTP/1.1\r\nhost: x\r\ncontent-length: 12\r\n\r\n{\"ms\":15000}").await;
     tokio::time::sleep(Duration::from_millis(100)).await;
-    let began = SystemTime::now();
+    let began = clock::now();
     world.stop();
     running.closed().await;
     world.ended().await;
-    assert!(began.elapsed().unwrap() < Duration::from_secs(5));
+    assert!(began.elapsed() < Duration::from_secs(5));
 }

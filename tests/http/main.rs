@@ -1,4 +1,5 @@
 //! The contract of `docs/http.md`, case by case, over real sockets.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod bad_input;
 mod calls;
