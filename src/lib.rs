@@ -8,7 +8,7 @@ pub mod error;
 pub mod model;
 
 #[cfg(any(feature = "http", feature = "client"))]
-pub mod api;
+mod api;
 mod cache;
 mod locks;
 #[cfg(feature = "cli")]

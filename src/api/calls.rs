@@ -8,7 +8,7 @@ use super::body;
 use super::extract::{Head, query_pairs};
 use super::layers::{Answer, Asked, TypeEntry};
 use super::metrics::Slot;
-use super::object::{refuse_query, request, require_match};
+use super::object::{refuse_query, request};
 use super::problem::{Refusal, shown};
 use super::reply::{self, Shape};
 use crate::error::{Error, Kind, Result};
@@ -61,9 +61,6 @@ where
         let text = body::read_json(asked, &head, body, false).await?;
         Args::from_body(text, method.params, asked.api.limits().json_depth, authorities)?
     };
-    if !view {
-        require_match(&entry.def.options, &head.conditions)?;
-    }
     let question = request(asked, &head, key, Op::Call(method, args), view);
     let mut reply = asked.api.host.answer(question).await?;
     if view {

@@ -58,7 +58,7 @@ impl Client {
     }
 
     /// A client that calls objects by absolute URIs only.
-    pub(crate) fn outbound() -> Self {
+    fn outbound() -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
@@ -89,7 +89,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::call`].
-    pub(crate) async fn call_raw(&self, call: CallRequest, deadline: Instant, trace: Option<&str>) -> Result<Bytes> {
+    async fn call_raw(&self, call: CallRequest, deadline: Instant, trace: Option<&str>) -> Result<Bytes> {
         let edit = !call.view;
         let request = self.request(call, deadline, trace)?;
         let answered = async {
@@ -142,10 +142,20 @@ impl Client {
     }
 }
 
-/// How a service calls objects of other clusters.
-impl Elsewhere for Client {
+/// Calls of objects in other clusters, for the methods of this one.
+#[derive(Debug)]
+pub(crate) struct Outbound(Client);
+
+impl Outbound {
+    /// Nothing is connected to yet.
+    pub(crate) fn new() -> Self {
+        Self(Client::outbound())
+    }
+}
+
+impl Elsewhere for Outbound {
     fn call(&self, call: CallRequest, deadline: Instant, trace: Option<Arc<str>>) -> BoxFuture<'static, Result<Bytes>> {
-        let client = self.clone();
+        let client = self.0.clone();
         Box::pin(async move { client.call_raw(call, deadline, trace.as_deref()).await })
     }
 }

@@ -22,7 +22,7 @@ use crate::clock;
 use crate::config::{LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX};
 use crate::error::{Error, Kind, Result};
 use crate::model::ObjectKey;
-use crate::objects::{Op, check_json};
+use crate::objects::{Conditions, Op, Tags, check_json};
 
 /// The verbs of a collection.
 pub(crate) const VERBS: &str = "GET, HEAD, OPTIONS, POST";
@@ -80,7 +80,12 @@ where
     };
     let key = ObjectKey::new(entry.def.name, &id)?;
     let location = key.path();
-    let reply = asked.api.host.answer(request(asked, head, key, Op::Create(state), false)).await?;
+    let mut question = request(asked, head, key, Op::Create(state), false);
+    if question.conditions == Conditions::default() {
+        // What a creation means anyway, and what a type that demands a condition asks for.
+        question.conditions.if_none_match = Some(Tags::Any);
+    }
+    let reply = asked.api.host.answer(question).await?;
     Ok(reply::response(asked, reply, Shape { described: true, location: Some(&location) }))
 }
 

@@ -130,17 +130,20 @@ impl Guarded {
     }
 
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // A timer that rings too early is set anew when it rings, so that no request has to set it. It must never ring
+        // too late: hyper does not ask again when a request ends.
         loop {
-            let Some(deadline) = self.deadline() else { return Poll::Pending };
-            // A timer that rings too early is set anew when it rings: so no request touches it.
-            if self.timer.deadline() > deadline {
+            let deadline = self.deadline();
+            if let Some(deadline) = deadline.filter(|deadline| self.timer.deadline() > *deadline) {
                 self.timer.as_mut().reset(deadline);
             }
             ready!(self.timer.as_mut().poll(cx));
-            if clock::now() >= deadline {
-                return Poll::Ready(());
+            let now = clock::now();
+            match deadline {
+                Some(deadline) if now >= deadline => return Poll::Ready(()),
+                Some(deadline) => self.timer.as_mut().reset(deadline),
+                None => self.timer.as_mut().reset(now + self.head_timeout.min(self.idle_timeout)),
             }
-            self.timer.as_mut().reset(deadline);
         }
     }
 

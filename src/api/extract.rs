@@ -85,7 +85,8 @@ fn idempotency_key(value: &HeaderValue) -> Result<&str> {
     let visible = |bytes: &[u8]| bytes.iter().all(u8::is_ascii_graphic);
     match value.to_str() {
         Ok(text) if (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&text.len()) && visible(text.as_bytes()) => Ok(text),
-        _ => Err(malformed("Idempotency-Key", value, "1 to 255 visible ASCII characters")),
+        // The words are those of a call that is made in this process.
+        _ => Err(Error::bad_request("an idempotency key is 1 to 255 visible ASCII characters")),
     }
 }
 

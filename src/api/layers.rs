@@ -78,7 +78,6 @@ impl Api {
 
     /// The routes, for an axum app: alone, merged, or nested below a prefix. It answers its own paths only; any
     /// other is left to the app and its fallback.
-    #[must_use]
     pub fn router(&self) -> axum::Router {
         let mut router = axum::Router::new();
         for path in routes::MOUNTED {

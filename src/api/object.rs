@@ -13,7 +13,7 @@ use super::metrics::Slot;
 use super::problem::Refusal;
 use super::reply::{self, Shape};
 use super::{body, calls};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::model::ObjectKey;
 use crate::objects::{Conditions, Freshness, Op, Options, Request, check_json};
 
@@ -58,9 +58,6 @@ where
         }
     };
     let safe = matches!(op, Op::Get);
-    if !safe {
-        require_match(&options, &head.conditions)?;
-    }
     let mut reply = asked.api.host.answer(request(asked, &head, key, op, safe)).await?;
     if safe {
         reply::check_read(&mut reply, &head.conditions, true)?;
@@ -81,15 +78,6 @@ pub(crate) fn request(asked: &Asked<'_>, head: &Head<'_>, key: ObjectKey, op: Op
         freshness,
         trace: head.trace.map(Arc::from),
     }
-}
-
-/// A type may demand that who changes an object says which state of it he has seen.
-pub(crate) fn require_match(options: &Options, conditions: &Conditions) -> Result<()> {
-    if options.require_match && *conditions == Conditions::default() {
-        let what = "this type demands If-Match with the ETag you have seen, or If-None-Match: * to make a new object";
-        return Err(Error::new(Kind::PreconditionRequired, what));
-    }
-    Ok(())
 }
 
 /// Refuses a query where none is taken: a misspelt route must not look like a success.

@@ -1,3 +1,5 @@
+//! Headers and queries as clients send them, well and badly.
+
 use super::*;
 use crate::error::Kind;
 use crate::model::Version;
