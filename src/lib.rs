@@ -15,7 +15,7 @@ pub use objects::support as __private;
 pub use objects::{
     Call, CallError, Context, Host, NoError, Remote, RemoteError, RemoteObject, RemoteState, TypeDef, ViewContext,
 };
-pub use remote_object_macros::{RemoteError, remote_object};
+pub use remote_object_macros::{RemoteError, remote_object, remote_value};
 pub use schemars::{self, JsonSchema};
 pub use serde::{self, Deserialize, Serialize};
 
@@ -23,5 +23,5 @@ pub use serde::{self, Deserialize, Serialize};
 pub mod prelude {
     pub use crate::error::{Error, Result};
     pub use crate::objects::{Call, CallError, Context, Remote, RemoteError, ViewContext};
-    pub use remote_object_macros::{RemoteError, remote_object};
+    pub use remote_object_macros::{RemoteError, remote_object, remote_value};
 }
