@@ -7,11 +7,9 @@ mod problems;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-
 use syn::{DeriveInput, ItemImpl};
 
-pub(crate) use problems::errors;
-
+pub(crate) use self::problems::errors;
 use crate::methods::{Argument, Input, Method, Methods, Output};
 use crate::state::{Derives, State, Value, cfgs};
 
