@@ -62,16 +62,24 @@ async fn main() -> Result<()> {
     let app = App { requests: Arc::default(), objects: service.host().clone() };
     let router = axum::Router::new()
         .route("/window/{product}", get(shop_window))
-        .route("/requests", get(|State(app): State<App>| async move { app.requests.load(Ordering::Relaxed).to_string() }))
+        .route(
+            "/requests",
+            get(|State(app): State<App>| async move { app.requests.load(Ordering::Relaxed).to_string() }),
+        )
         .merge(service.router())
         .layer(from_fn_with_state(app.clone(), count))
         .with_state(app);
 
     let address = std::env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".to_owned());
     let listener = tokio::net::TcpListener::bind(&address).await.expect("the address is free");
-    println!("try: curl -X POST http://{address}/objects/stock/tea/deliver -d '{{\"pieces\":3}}' -H 'content-type: application/json'");
+    println!(
+        "try: curl -X POST http://{address}/objects/stock/tea/deliver -d '{{\"pieces\":3}}' -H 'content-type: application/json'"
+    );
     println!("     curl http://{address}/window/tea");
-    axum::serve(listener, router).with_graceful_shutdown(async { _ = tokio::signal::ctrl_c().await }).await.expect("serves");
+    axum::serve(listener, router)
+        .with_graceful_shutdown(async { _ = tokio::signal::ctrl_c().await })
+        .await
+        .expect("serves");
     service.stop().await;
     Ok(())
 }

@@ -8,7 +8,7 @@ pub mod error;
 pub mod model;
 
 #[cfg(any(feature = "http", feature = "client"))]
-mod api;
+pub mod api;
 mod cache;
 mod locks;
 #[cfg(feature = "cli")]
@@ -40,6 +40,14 @@ pub use service::{Service, ServiceBuilder};
 #[cfg(feature = "conformance")]
 pub use storage::conformance;
 pub use test_host::TestHost;
+
+/// What the fuzz targets call.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::api::fuzzing::headers;
+    pub use crate::objects::fuzzing::{json, record};
+}
 
 /// What a file with objects in it imports.
 pub mod prelude {

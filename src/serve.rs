@@ -171,15 +171,21 @@ fn address(text: &str) -> Result<SocketAddr> {
     let named = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
     let text = all.or(named).unwrap_or_else(|| text.to_owned());
     text.parse().map_err(|_| {
-        Error::config(format!("--listen is {text:?}; it is an address and a port, such as 127.0.0.1:8080 or [::1]:8080"))
+        Error::config(format!(
+            "--listen is {text:?}; it is an address and a port, such as 127.0.0.1:8080 or [::1]:8080"
+        ))
     })
 }
 
 fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Error {
     use std::io::ErrorKind;
     Error::config(match error.kind() {
-        ErrorKind::AddrInUse => format!("port {} is in use on {}: stop who has it, or use --listen", address.port(), address.ip()),
-        ErrorKind::PermissionDenied => format!("this user may not listen on {address}; use --listen with a port above 1023"),
+        ErrorKind::AddrInUse => {
+            format!("port {} is in use on {}: stop who has it, or use --listen", address.port(), address.ip())
+        }
+        ErrorKind::PermissionDenied => {
+            format!("this user may not listen on {address}; use --listen with a port above 1023")
+        }
         _ => format!("cannot listen on {address}: {error}"),
     })
 }
@@ -188,8 +194,10 @@ fn start_log(format: LogFormat) {
     use tracing_subscriber::filter::{LevelFilter, Targets};
     use tracing_subscriber::layer::SubscriberExt;
     use tracing_subscriber::util::SubscriberInitExt;
-    let levels: Targets =
-        std::env::var("RUST_LOG").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let levels: Targets = std::env::var("RUST_LOG")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let registry = tracing_subscriber::registry().with(levels);
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let _ = match format {

@@ -20,9 +20,10 @@ fn quiet() -> TokenStream {
     }
 }
 
-/// A local name that no user can see.
+/// A local name that no user can see. Hygiene hides it from his locals, the underscores from his constants, which a
+/// pattern would take it for.
 fn own(name: &str) -> Ident {
-    Ident::new(name, Span::mixed_site())
+    format_ident!("__{name}", span = Span::mixed_site())
 }
 
 /// The struct with its derives, its state and its typed reference.
@@ -99,7 +100,17 @@ fn with_derives(state: &State, ro: &TokenStream) -> TokenStream {
         state.point_schemars.then(|| format!("{path}::schemars")).map(|path| quote!(#[schemars(crate = #path)]));
     let mut item = state.item.clone();
     let attrs = std::mem::take(&mut item.attrs);
+    // What schemars derives calls methods of the prelude's traits, and a module may have none.
+    let traits = state.point_schemars.then(|| {
+        let cfgs = &state.cfgs;
+        quote! {
+            #(#cfgs)*
+            #[allow(unused_imports)]
+            use #ro::prelude_traits::*;
+        }
+    });
     quote! {
+        #traits
         #[derive(#(#derives),*)]
         #(#attrs)*
         #serde
@@ -186,7 +197,7 @@ fn shim(method: &Method, self_ty: &syn::Path, ro: &TokenStream) -> TokenStream {
     let (copy, answer_of) = (own("copy"), own("answer"));
     let args_ref = if method.is_async { quote!(&#args) } else { quote!(#args) };
     let reads = method.arguments().enumerate().map(|(at, argument)| {
-        let (local, ty) = (format_ident!("a{at}", span = Span::mixed_site()), &argument.ty);
+        let (local, ty) = (own(&format!("a{at}")), &argument.ty);
         quote!(let #local = <#ty as #ro::Argument>::read(#args_ref, #at)?;)
     });
     let call = invoke(method, self_ty, ro);
@@ -240,7 +251,7 @@ fn invoke(method: &Method, self_ty: &syn::Path, ro: &TokenStream) -> TokenStream
         Input::Context { by_reference: true } => quote!(#cx),
         Input::Context { by_reference: false } => quote!(::core::clone::Clone::clone(&#cx)),
         Input::Argument(_) => {
-            let local = format_ident!("a{at}", span = Span::mixed_site());
+            let local = own(&format!("a{at}"));
             at += 1;
             quote!(#local)
         }
@@ -313,7 +324,7 @@ pub(crate) fn errors(errors: &Errors) -> TokenStream {
 
             fn problems(#generator: &mut #ro::SchemaGenerator) -> #ro::std_names::Vec<#ro::ProblemDef> {
                 let _ = &#generator;
-                #ro::std_names::Vec::from([#problems])
+                #ro::list([#problems])
             }
         }
 
@@ -387,7 +398,7 @@ fn problem(variant: &Variant, ro: &TokenStream) -> TokenStream {
             status: #status,
             code: #code,
             doc: #doc,
-            fields: #ro::std_names::Vec::from([#(#members),*]),
+            fields: #ro::list([#(#members),*]),
         },
     }
 }
@@ -426,5 +437,5 @@ fn conversion(of: &Ident, variant: &Variant, ro: &TokenStream) -> TokenStream {
 }
 
 fn locals(count: usize) -> impl Iterator<Item = Ident> {
-    (0..count).map(|at| format_ident!("f{at}", span = Span::mixed_site()))
+    (0..count).map(|at| own(&format!("f{at}")))
 }

@@ -145,7 +145,7 @@ fn target(item: &ItemImpl, faults: &mut Faults) -> Option<Path> {
     if let Some(token) = &item.unsafety {
         faults.at(token, "an impl block of remote methods is a plain one: leave `unsafe` out");
     }
-    let path = match &*item.self_ty {
+    let path = match types::bare(&item.self_ty) {
         Type::Path(of) if of.qself.is_none() => &of.path,
         other => {
             faults.at(other, "remote methods belong to a struct with `#[remote_object]`: name it here");
@@ -305,7 +305,7 @@ fn receiver(sig: &Signature, faults: &mut Faults) -> Option<bool> {
             }
             return Some(mutability.is_some());
         }
-        ReceiverKind::Typed(_, ty) => match &**ty {
+        ReceiverKind::Typed(_, ty) => match types::bare(ty) {
             Type::Reference(of) if types::is_self(&of.elem) => return Some(of.mutability.is_some()),
             other => other.to_token_stream(),
         },
@@ -378,7 +378,7 @@ fn output(output: &ReturnType, self_ty: Option<&Path>, faults: &mut Faults) -> O
     }
     types::check_owned(ty, "a reply", faults);
     let tokens = types::without_self(ty, self_ty);
-    let Type::Path(path) = &**ty else { return Output::Value(tokens) };
+    let Type::Path(path) = types::bare(ty) else { return Output::Value(tokens) };
     let Some(last) = path.path.segments.last().filter(|last| last.ident == "Result") else {
         return Output::Value(tokens);
     };

@@ -17,8 +17,8 @@ pub(crate) struct Context {
 
 /// The context this type is, if it is one: known by its name, wherever it is imported from.
 pub(crate) fn context(ty: &Type) -> Option<Context> {
-    let (inner, reference) = match ty {
-        Type::Reference(of) => (&*of.elem, Some(of)),
+    let (inner, reference) = match bare(ty) {
+        Type::Reference(of) => (bare(&of.elem), Some(of)),
         other => (other, None),
     };
     let Type::Path(path) = inner else { return None };
@@ -36,20 +36,29 @@ pub(crate) fn context(ty: &Type) -> Option<Context> {
     })
 }
 
+/// The type without parentheses, and without the invisible ones that `macro_rules!` puts round it.
+pub(crate) fn bare(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => bare(&group.elem),
+        Type::Paren(paren) => bare(&paren.elem),
+        other => other,
+    }
+}
+
 /// The last name of a path.
 pub(crate) fn last_ident(ty: &Type) -> Option<&Ident> {
-    match ty {
+    match bare(ty) {
         Type::Path(path) => path.path.segments.last().map(|last| &last.ident),
         _ => None,
     }
 }
 
 pub(crate) fn is_unit(ty: &Type) -> bool {
-    matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty())
+    matches!(bare(ty), Type::Tuple(tuple) if tuple.elems.is_empty())
 }
 
 pub(crate) fn is_self(ty: &Type) -> bool {
-    matches!(ty, Type::Path(path) if path.qself.is_none() && path.path.is_ident("Self"))
+    matches!(bare(ty), Type::Path(path) if path.qself.is_none() && path.path.is_ident("Self"))
 }
 
 /// `inner::Account` and `"Remote"` make `inner::AccountRemote`.

@@ -116,9 +116,10 @@ mod tests {
 
     #[test]
     fn a_doc_comment_reads_the_same_in_both_spellings() {
-        let lines: syn::ItemStruct = syn::parse_str("/// One.\n///\n/// * two\nstruct A {}").unwrap();
+        let lines: syn::ItemStruct = syn::parse_str("/// One.\n///\n/// * two\nstruct A {}").expect("a struct");
         assert_eq!(docs(&lines.attrs), "One.\n\n* two");
-        let block: syn::ItemStruct = syn::parse_str("/** One.\n     *\n     * * two\n     */\nstruct A {}").unwrap();
+        let block: syn::ItemStruct =
+            syn::parse_str("/** One.\n     *\n     * * two\n     */\nstruct A {}").expect("a struct");
         assert_eq!(docs(&block.attrs), "One.\n\n* two");
         assert_eq!(first_paragraph("One\nline.\n\nMore."), "One line.");
     }

@@ -58,7 +58,7 @@ impl Client {
     }
 
     /// A client that calls objects by absolute URIs only.
-    fn outbound() -> Self {
+    pub(crate) fn outbound() -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
@@ -142,20 +142,10 @@ impl Client {
     }
 }
 
-/// Calls of objects in other clusters, for the methods of this one.
-#[derive(Debug)]
-pub(crate) struct Outbound(Client);
-
-impl Outbound {
-    /// Nothing is connected to yet.
-    pub(crate) fn new() -> Self {
-        Self(Client::outbound())
-    }
-}
-
-impl Elsewhere for Outbound {
+/// How a service calls objects of other clusters.
+impl Elsewhere for Client {
     fn call(&self, call: CallRequest, deadline: Instant, trace: Option<Arc<str>>) -> BoxFuture<'static, Result<Bytes>> {
-        let client = self.0.clone();
+        let client = self.clone();
         Box::pin(async move { client.call_raw(call, deadline, trace.as_deref()).await })
     }
 }

@@ -9,6 +9,8 @@ mod args;
 mod call;
 mod context;
 mod failure;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod host;
 mod idempotency;
 pub(crate) mod json;

@@ -272,12 +272,26 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
     true
 }
 
+/// A list.
+#[must_use]
+pub fn list<T, const N: usize>(items: [T; N]) -> Vec<T> {
+    items.into()
+}
+
 /// Names that generated code needs where a module has no prelude.
 pub mod std_names {
     pub use std::borrow::Cow;
-    pub use std::boxed::Box;
     pub use std::option::Option;
     pub use std::result::Result;
-    pub use std::string::String;
     pub use std::vec::Vec;
+}
+
+/// The traits whose methods derived code calls, without their names.
+pub mod prelude_traits {
+    pub use std::borrow::ToOwned as _;
+    pub use std::clone::Clone as _;
+    pub use std::convert::{From as _, Into as _, TryFrom as _, TryInto as _};
+    pub use std::default::Default as _;
+    pub use std::iter::{Extend as _, FromIterator as _, IntoIterator as _, Iterator as _};
+    pub use std::string::ToString as _;
 }

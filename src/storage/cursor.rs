@@ -24,7 +24,7 @@ pub fn decode(what: &Scan, cursor: &str) -> Result<String> {
     let wrong = || Error::bad_request("the cursor is not one that an earlier page of this list gave");
     let head = cursor.get(..8).ok_or_else(wrong)?;
     let tail = &cursor.as_bytes()[8..];
-    if tail.len() % 2 != 0 {
+    if !tail.len().is_multiple_of(2) {
         return Err(wrong());
     }
     let digit = |byte: u8| (byte as char).to_digit(16).map(|digit| digit as u8);

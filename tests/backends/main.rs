@@ -2,5 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod broken;
+mod disk;
 mod kit;
+mod ordered;
 mod sqlite;

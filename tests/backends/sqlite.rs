@@ -1,6 +1,6 @@
 //! What the embedded store promises beyond the contract: one process, one schema, text that any tool shows.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,6 +19,10 @@ impl Dir {
         Self(path)
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     pub(crate) fn file(&self) -> PathBuf {
         self.0.join("store.db")
     }
@@ -30,11 +34,11 @@ impl Drop for Dir {
     }
 }
 
-pub(crate) fn key(id: &str) -> ObjectKey {
+fn key(id: &str) -> ObjectKey {
     ObjectKey::new("counter", id).unwrap()
 }
 
-pub(crate) fn record(seq: u32, state: &str) -> Record {
+fn record(seq: u32, state: &str) -> Record {
     Record {
         version: Version::new(1, seq),
         state: Bytes::copy_from_slice(state.as_bytes()),
@@ -125,8 +129,8 @@ async fn any_tool_reads_the_state_as_json_text_while_the_store_is_in_use() {
     assert_eq!(row, ("counter".into(), "visits".into(), "text".into(), 5, "{\"value\":5}".into()));
 }
 
-fn refusal(path: &std::path::Path) -> String {
-    let error = open::open(&format!("sqlite:{}", path.display())).unwrap_err();
+fn refusal(path: &Path) -> String {
+    let error = open(&format!("sqlite:{}", path.display())).unwrap_err();
     assert_eq!(error.kind(), Kind::Config);
     assert!(!error.message().contains('\n'), "more than one line: {error}");
     error.message().to_owned()
@@ -169,7 +173,7 @@ fn a_path_that_cannot_be_a_store_is_told_what_is_wrong() {
     let below_a_file = refusal(&directory.join("plain/store.db"));
     assert!(below_a_file.contains("is no directory") || below_a_file.contains("cannot be used"), "{below_a_file}");
     if cfg!(target_os = "linux") {
-        let nobody_may = refusal(std::path::Path::new("/proc/store.db"));
+        let nobody_may = refusal(Path::new("/proc/store.db"));
         assert!(nobody_may.contains("name a file where this process may write"), "{nobody_may}");
     }
 }

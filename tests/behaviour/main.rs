@@ -5,7 +5,7 @@ mod objects;
 mod world;
 
 use remote_object::Config;
-use world::{Script, World};
+use world::World;
 
 /// One test a case: it runs in zero mode under paused time and in sync mode in real time, and both must answer alike.
 macro_rules! behaviours {

@@ -2,8 +2,8 @@
 
 use std::fmt::Debug;
 
-use remote_object::{Call, CallError, Config, RemoteError, Service, Client};
 use remote_object::objects::CallKind;
+use remote_object::{Call, CallError, Client, Config, RemoteError, Service};
 use serde::de::DeserializeOwned;
 
 /// One way to run, with a service of its own.

@@ -1,4 +1,10 @@
 //! What the attributes expand to: tables, schemas, names, references, errors.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used)]
 
-mod happy;
+mod errors;
+mod hygiene;
+mod lints;
+mod references;
 mod samples;
+mod tables;

@@ -64,6 +64,29 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Runs it to its end, and shows of its stderr only the lines that `shown` picks.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_filtered(command: &mut Command, shown: fn(&str) -> bool) -> Result<()> {
+    show(command);
+    let mut child =
+        command.stderr(Stdio::piped()).spawn().with_context(|| format!("cannot start {}", name(command)))?;
+    let stderr = child.stderr.take().context("the child has no stderr")?;
+    for line in BufReader::new(stderr).split(b'\n') {
+        let line = line?;
+        let text = String::from_utf8_lossy(&line);
+        if shown(&text) {
+            eprintln!("{text}");
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("`{}` failed: {status}", line(command));
+    }
+    Ok(())
+}
+
 /// Runs a test runner to its end and counts what it says it ran.
 ///
 /// # Errors

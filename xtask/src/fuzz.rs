@@ -8,9 +8,6 @@ use anyhow::{Context, Result, bail};
 
 use crate::command::{self, cargo, program, root, target_dir};
 
-/// The targets, one file each in `fuzz/targets/`.
-const TARGETS: &[&str] = &["path", "headers", "record", "json"];
-
 /// What `cargo fuzz` would pass, without its sanitizers, which only a nightly compiler has.
 const FLAGS: &[&str] = &[
     "-Cpasses=sancov-module",
@@ -29,11 +26,12 @@ const FLAGS: &[&str] = &[
 /// # Errors
 /// When a target does not build or finds an input that fails; the input is printed as hex.
 pub(crate) fn run(seconds: u32, only: &[String]) -> Result<()> {
-    if let Some(unknown) = only.iter().find(|name| !TARGETS.contains(&name.as_str())) {
-        bail!("there is no fuzz target {unknown:?}; the targets are {}", TARGETS.join(", "));
+    let all = targets()?;
+    if let Some(unknown) = only.iter().find(|name| !all.contains(name)) {
+        bail!("there is no fuzz target {unknown:?}; the targets are {}", all.join(", "));
     }
-    let chosen = |target: &&&str| only.is_empty() || only.iter().any(|name| name == **target);
-    let targets: Vec<&str> = TARGETS.iter().filter(chosen).copied().collect();
+    let chosen = |target: &&String| only.is_empty() || only.contains(target);
+    let targets: Vec<&String> = all.iter().filter(chosen).collect();
     let build = target_dir().join("fuzz");
     let host = host()?;
     // A named `--target` keeps the flags away from build scripts and macros, which could not be linked with them.
@@ -45,8 +43,23 @@ pub(crate) fn run(seconds: u32, only: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// The targets: one file each.
+fn targets() -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(root().join("fuzz/src/bin")).context("fuzz/src/bin")? {
+        names.extend(entry?.path().file_stem().map(|name| name.to_string_lossy().into_owned()));
+    }
+    names.sort();
+    Ok(names)
+}
+
 fn build_targets(args: &str, build: &Path) -> Result<()> {
-    command::run(cargo(args).env("CARGO_TARGET_DIR", build).env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f")))
+    command::run(
+        cargo(args)
+            .env("CARGO_TARGET_DIR", build)
+            .env("RUSTFLAGS", FLAGS.join(" "))
+            .env_remove("CARGO_ENCODED_RUSTFLAGS"),
+    )
 }
 
 fn fuzz_one(target: &str, program_path: &Path, build: &Path, seconds: u32) -> Result<()> {
@@ -69,7 +82,8 @@ fn run_fuzzer(target: &str, path: &Path, found: &Path, failing: &Path, seconds: 
     command.args(["-rss_limit_mb=1024", "-timeout=5", "-max_len=8192", "-print_final_stats=1", "-verbosity=0"]);
     command.arg(format!("-artifact_prefix={}/", failing.display()));
     command.arg(found).arg(root().join("fuzz/corpus").join(target));
-    command::run(&mut command)
+    // It ends with a dictionary of hundreds of lines, for a person who goes on by hand.
+    command::run_filtered(&mut command, |line| !line.contains("# Uses: "))
 }
 
 /// Thirty-two bytes a line, as `xxd -r -p` reads it back.

@@ -87,6 +87,7 @@ fn perform<'a>(steps: impl Iterator<Item = &'a Step>, quick: bool) -> ExitCode {
 
 fn fmt(_quick: bool) -> Result<Tally> {
     run(&mut cargo("fmt --all --check"))?;
+    run(&mut cargo("fmt --manifest-path fuzz/Cargo.toml --check"))?;
     Ok(Tally::ONE)
 }
 

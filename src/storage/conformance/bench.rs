@@ -18,6 +18,9 @@ pub(super) type Checked = Result<(), String>;
 /// How often the same bytes are sent again when the answer is `Unknown`, as the rooms above do.
 const SENT_MAX: usize = 20;
 
+/// Pages of a listing of a kit's few objects, at most.
+const PAGES_MAX: usize = 2000;
+
 /// Fails the case unless the condition holds.
 macro_rules! ensure {
     ($holds:expr, $($text:tt)+) => {
@@ -188,7 +191,7 @@ impl Store {
         let mut items: Vec<Item> = Vec::new();
         let mut names = HashMap::new();
         let mut after: Option<String> = None;
-        for page_number in 0..10_000 {
+        for page_number in 0..PAGES_MAX {
             let page = self.inner.scan(what, after.as_deref(), limit).await;
             let page = page.map_err(|error| format!("{what:?}, page {page_number}: {error:?}"))?;
             ensure!(page.items.len() <= limit, "{what:?}: {} items on a page of at most {limit}", page.items.len());
@@ -206,7 +209,7 @@ impl Store {
                 return Ok(items);
             }
         }
-        Err(format!("{what:?} does not end: 10,000 pages of at most {limit}"))
+        Err(format!("{what:?} does not end: {PAGES_MAX} pages of at most {limit}"))
     }
 
     /// The ids of a type's objects, in the order of the store.
@@ -266,6 +269,11 @@ pub(super) fn version(seq: u32) -> Version {
 pub(super) fn record(seq: u32, state: &str) -> Record {
     let meta = Bytes::from(format!("meta of {seq} with {state}"));
     Record { version: version(seq), state: Bytes::copy_from_slice(state.as_bytes()), meta }
+}
+
+/// What came of tasks that may wait for each other: the first that fails ends the case.
+pub(super) async fn all_joined<T>(tasks: Vec<tokio::task::JoinHandle<Result<T, String>>>) -> Result<Vec<T>, String> {
+    futures_util::future::try_join_all(tasks.into_iter().map(joined)).await
 }
 
 /// What came of a task.

@@ -1,13 +1,18 @@
 //! The contract of a `KeyValue`, below the adapter.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::Barrier;
 
-use super::bench::{Checked, KvBench, ensure, joined};
+use super::bench::{Checked, KvBench, all_joined, ensure, joined};
 use super::erased::Erased;
 use crate::model::{Cas, Entry, Rev};
 use crate::storage::KeyValue;
+
+const TASKS: usize = 8;
+const ROUNDS: usize = 25;
 
 async fn get(kv: &Erased, key: &str) -> Result<Option<Entry>, String> {
     kv.get(key).await.map_err(|error| format!("the get of {key:?} failed: {error:?}"))
@@ -144,41 +149,36 @@ pub(super) async fn values_of_every_shape_survive(bench: KvBench) -> Checked {
     Ok(())
 }
 
-async fn count(kv: &Erased) -> Result<u64, String> {
-    loop {
-        let there = get(kv, "count").await?;
+/// Adds one in every round: all tasks have read before any of them writes, so that at most one of them may apply.
+async fn count_in_rounds(kv: Erased, together: Arc<Barrier>) -> Result<Vec<u64>, String> {
+    let mut made = Vec::new();
+    for _ in 0..ROUNDS {
+        let there = get(&kv, "count").await;
+        together.wait().await;
+        let there = there?;
         let text = there.as_ref().map_or("0".into(), |entry| String::from_utf8_lossy(&entry.value).into_owned());
         let next = text.parse::<u64>().map_err(|_| format!("the counter holds {text:?}"))? + 1;
         match kv.compare_and_set("count", there.as_ref().map(|entry| &entry.rev), next.to_string().into()).await {
-            Cas::Applied(_) => return Ok(next),
-            Cas::Mismatch => tokio::task::yield_now().await,
+            Cas::Applied(_) => made.push(next),
+            Cas::Mismatch => {}
             Cas::Unknown(error) => return Err(format!("the store is not well enough to be tested: {error:?}")),
         }
+        together.wait().await;
     }
+    Ok(made)
 }
 
 pub(super) async fn counting_in_a_key_from_many_tasks_loses_nothing(bench: KvBench) -> Checked {
     let kv = bench.open().await;
-    let tasks: Vec<_> = (0..8)
-        .map(|_| {
-            let kv = kv.clone();
-            tokio::spawn(async move {
-                let mut made = Vec::new();
-                for _ in 0..25 {
-                    made.push(count(&kv).await?);
-                }
-                Ok(made)
-            })
-        })
-        .collect();
+    let together = Arc::new(Barrier::new(TASKS));
+    let tasks: Vec<_> = (0..TASKS).map(|_| tokio::spawn(count_in_rounds(kv.clone(), Arc::clone(&together)))).collect();
     let mut seen = HashSet::new();
-    for task in tasks {
-        for made in joined(task).await? {
-            ensure!(seen.insert(made), "two made {made} of the counter, and both were applied");
-        }
+    for made in all_joined(tasks).await?.concat() {
+        ensure!(seen.insert(made), "two made {made} of the counter, and both were applied");
     }
     let there = get(&kv, "count").await?.ok_or("it was set, and is absent")?;
-    ensure!(there.value == "200", "200 were applied, the counter is {:?}", there.value);
+    ensure!(there.value == seen.len().to_string(), "{} were applied, the counter is {:?}", seen.len(), there.value);
+    ensure!(seen.len() == ROUNDS, "in each of {ROUNDS} rounds one should be applied, and {} were", seen.len());
     Ok(())
 }
 

@@ -103,8 +103,8 @@ pub(super) fn rounds(
     }
     let requests: Vec<Vec<Box<[u8]>>> = workloads.iter().map(|workload| workload.requests()).collect();
     for round in 0..=plan.rounds {
-        let sync = machine::fdatasync(&plan.data)?;
         for (workload, requests) in workloads.iter().zip(&requests) {
+            let before = if *workload == Workload::W4 { Some(machine::fdatasync(&plan.data)?) } else { None };
             // Whoever comes first finds another machine than whoever comes last; so each comes first once.
             for turn in 0..running.len() {
                 let one = &running[(turn + round) % running.len()];
@@ -113,9 +113,13 @@ pub(super) fn rounds(
                     results.cells.entry((*workload, one.contender)).or_default().push(cell);
                 }
             }
-        }
-        if round > 0 {
-            results.syncs.push(sync);
+            if let Some(before) = before {
+                let sync = f64::midpoint(before, machine::fdatasync(&plan.data)?);
+                println!("  an fdatasync here, before and after: {sync:.0} µs");
+                if round > 0 {
+                    results.syncs.push(sync);
+                }
+            }
         }
         println!("round {round} of {}{}", plan.rounds, if round == 0 { " (warm-up)" } else { "" });
     }

@@ -116,7 +116,7 @@ fn promises(results: &Results) -> Vec<Promise> {
 /// The report as Markdown that also reads well on a console.
 pub(super) fn text(results: &Results) -> String {
     let mut parts = Vec::new();
-    let mut table = Table::new(&["promise (objectd on SQLite)", "measured", "must", "aim", "reached"]);
+    let mut table = Table::new(1, &["promise (objectd on SQLite)", "measured", "must", "aim", "reached"]);
     let rows: Vec<_> = promises(results).iter().filter_map(Promise::row).collect();
     if !rows.is_empty() {
         rows.into_iter().for_each(|row| table.row(row));
@@ -140,7 +140,7 @@ pub(super) fn text(results: &Results) -> String {
 
 fn workloads(results: &Results) -> String {
     let heads = ["workload", "contender", "answers/s", "p50 µs", "p99 µs", "to bare", "to Redis"];
-    let mut table = Table::new(&heads);
+    let mut table = Table::new(2, &heads);
     for (workload, contender) in results.cells.keys() {
         let number = |what| {
             let value = results.median(*workload, *contender, what);
@@ -165,7 +165,7 @@ fn workloads(results: &Results) -> String {
 
 fn beside(results: &Results) -> String {
     let heads = ["contender", "peak memory", "100,000 at rest", "each beside its state", "start", "after kill -9"];
-    let mut table = Table::new(&heads);
+    let mut table = Table::new(1, &heads);
     let mib = |bytes: u64| format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20));
     for contender in Contender::ALL {
         let peak = results.peaks.iter().find(|(of, _)| *of == contender).map(|(_, peak)| mib(*peak));

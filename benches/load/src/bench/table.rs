@@ -1,15 +1,16 @@
 //! Tables that read the same on a console and as Markdown.
 
-/// A table; the first column is aligned to the left, the others to the right.
+/// A table; some columns are words, aligned to the left, the rest are numbers.
 #[derive(Debug)]
 pub(super) struct Table {
+    words: usize,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// With these heads.
-    pub(super) fn new(heads: &[&str]) -> Self {
-        Self { rows: vec![heads.iter().map(|head| (*head).to_owned()).collect()] }
+    /// With these heads, the first `words` of them over words.
+    pub(super) fn new(words: usize, heads: &[&str]) -> Self {
+        Self { words, rows: vec![heads.iter().map(|head| (*head).to_owned()).collect()] }
     }
 
     /// Adds a row.
@@ -26,12 +27,12 @@ impl Table {
         let mut text = String::new();
         for (number, row) in self.rows.iter().enumerate() {
             let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
-                if column == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+                if column < self.words { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
             });
             text.push_str(&format!("| {} |\n", cells.collect::<Vec<_>>().join(" | ")));
             if number == 0 {
                 let rules = widths.iter().enumerate().map(|(column, width)| {
-                    if column == 0 { "-".repeat(*width) } else { format!("{}:", "-".repeat(width - 1)) }
+                    if column < self.words { "-".repeat(*width) } else { format!("{}:", "-".repeat(width - 1)) }
                 });
                 text.push_str(&format!("| {} |\n", rules.collect::<Vec<_>>().join(" | ")));
             }
@@ -66,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_table_is_padded_markdown() {
-        let mut table = Table::new(&["name", "n"]);
+        let mut table = Table::new(1, &["name", "n"]);
         table.row(vec!["µ".into(), "12345".into()]);
         assert_eq!(table.text(), "| name |     n |\n| ---- | ----: |\n| µ    | 12345 |\n");
     }
