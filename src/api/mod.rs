@@ -18,6 +18,8 @@ mod calls;
 mod collection;
 #[cfg(feature = "http")]
 mod connection;
+#[cfg(all(test, feature = "http"))]
+mod documented;
 #[cfg(feature = "http")]
 mod extract;
 #[cfg(all(fuzzing, feature = "http"))]
@@ -46,7 +48,5 @@ mod client;
 
 #[cfg(feature = "client")]
 pub use client::Client;
-#[cfg(feature = "client")]
-pub(crate) use client::Outbound;
 #[cfg(feature = "http")]
 pub use layers::Api;
