@@ -77,12 +77,6 @@ impl Locks {
         Ok(locks)
     }
 
-    /// What the store is.
-    #[must_use]
-    pub fn caps(&self) -> Caps {
-        self.caps
-    }
-
     /// Whether anything can be answered at all.
     ///
     /// # Errors
