@@ -1,0 +1,45 @@
+//! Puts that certainly had no effect: refused ones, and those that met another record (§3, R4, R8).
+
+use std::time::Duration;
+
+use remote_object::error::{Kind, Outcome};
+use remote_object::model::{Put, Record, Seen, Version};
+use serde_json::json;
+
+use super::caller::*;
+use super::ordered::Ordered;
+use super::store::{Gate, On, Plan, Scripted, shared_memory};
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_call_on_a_resting_object_leaves_it_at_rest_as_it_was() {
+    let store = Scripted::exclusive();
+    let service = service(&store).await;
+    let host = service.host();
+    let before = add(host, "a", 1).now().await;
+    store.next(On::Put, "a", Plan::Refuse);
+    assert_eq!(failure(&add(host, "a", 1).now().await), (Kind::StoreUnavailable, Outcome::NotExecuted));
+    let seen = get(host, "a").now().await;
+    assert_eq!((value(&seen), tag(&seen)), (1, tag(&before)));
+    let next = add(host, "a", 1).now().await;
+    assert_eq!(number(&next), 2);
+    assert!(tag(&next).seq() > tag(&before).seq() + 1, "the version of the undone call was given again");
+    assert_at_rest(host).await;
+}
+
+/// Another owner, of this epoch, writes after all that was seen.
+async fn intrude(store: &Scripted, version: Version, state: &'static str) {
+    store.overwrite(&key("a"), &foreign("a", version, state).await).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_stored_record_moves_only_by_puts_that_build_on_it() {
+    let store = Scripted::exclusive();
+    let service = service(&store).await;
+    add(service.host(), "a", 1).now().await.unwrap();
+    let there = store.stored(&key("a")).await.unwrap();
+    let seen = Seen { version: Version::new(9, 9), rev: there.rev.clone() };
+    let record = Record { version: Version::new(9, 10), ..there.record.clone() };
+    // The kit of stores checks it at length; these tests stand on it.
+    let stale = Seen { rev: remote_object::model::Rev::Number(0), ..seen };
+    assert!(matches!(store.inner().put(&key("a"), Some(&stale), &record).await, Put::Conflict(_)));
+}

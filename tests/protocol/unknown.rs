@@ -1,0 +1,72 @@
+//! Puts that the store never answered (R4): the same bytes again, the object pinned, nothing known until it is.
+
+use std::time::Duration;
+
+use remote_object::error::{Kind, Outcome};
+use remote_object::model::Version;
+use serde_json::json;
+
+use super::caller::*;
+use super::ordered::Ordered;
+use super::store::{Gate, On, Plan, Scripted, shared_memory};
+
+#[tokio::test(start_paused = true)]
+async fn the_same_bytes_are_sent_again_until_the_store_says() {
+    for (lost, landed) in [(Plan::LostButDone, true), (Plan::LostForGood, false), (Plan::LostUntilLater, true)] {
+        for store in [Scripted::exclusive(), Scripted::shared(), Scripted::over(Ordered::store())] {
+            let service = service(&store).await;
+            let host = service.host();
+            add(host, "a", 1).now().await.unwrap();
+            for _ in 0..3 {
+                store.next(On::Put, "a", lost.clone());
+            }
+            assert_eq!(number(&add(host, "a", 1).now().await), 2, "{lost:?}");
+            let puts = store.puts("a");
+            assert_eq!(puts.len(), 5);
+            assert!(puts[2..].iter().all(|put| *put == puts[1]), "a retry sent other bytes");
+            // Late ones land after all: nothing comes of it.
+            store.land().await;
+            host.forget();
+            assert_eq!(value(&get(host, "a").now().await), 2, "{lost:?} {landed}");
+            assert_eq!(number(&add(host, "a", 1).now().await), 3);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_former_life_left_is_sealed_before_it_is_shown() {
+    let store = Scripted::over(Ordered::store());
+    let service = service(&store).await;
+    let host = service.host();
+    let shown = add(host, "a", 1).now().await;
+    // A put of the old epoch that is still on its way.
+    store.always(On::Put, "a", Plan::LostUntilLater);
+    let lost = add(host, "a", 50).sent().await;
+    tokio::time::sleep(Duration::from_secs(70)).await;
+    assert_eq!(failure(&lost.answer().await).1, Outcome::Unknown);
+    store.calm();
+    let seen = get(host, "a").now().await;
+    assert_eq!((value(&seen), tag(&seen)), (1, tag(&shown)), "a seal changes no entity tag");
+    assert_eq!(store.stored(&key("a")).await.unwrap().record.version.epoch(), tag(&shown).epoch() + 1);
+    store.land().await;
+    host.forget();
+    assert_eq!(value(&get(host, "a").now().await), 1, "a state that was shown has vanished");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_read_of_a_former_life_waits_for_its_seal() {
+    let inner = Ordered::store();
+    let first = Scripted::over(inner.clone());
+    let host = service(&first).await;
+    add(host.host(), "a", 1).now().await.unwrap();
+    let store = Scripted::over(inner);
+    let service = service(&store).await;
+    let gate = Gate::shut();
+    store.next(On::Put, "a", Plan::Before(gate.clone()));
+    let read = get(service.host(), "a").sent().await;
+    gate.reached(1).await;
+    quiet().await;
+    read.assert_waits();
+    gate.open();
+    assert_eq!(value(&read.answer().await), 1);
+}
