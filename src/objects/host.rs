@@ -315,7 +315,7 @@ impl Host {
             Reader::Refused(error) => return Err(error),
             Reader::Waits(answer) => answer,
             Reader::Owner(owner, answer) => {
-                tokio::spawn(self.clone().drive(owner, Vec::new()));
+                tokio::spawn(self.clone().drive(owner, Vec::new(), false));
                 answer
             }
         };
@@ -394,7 +394,7 @@ impl Host {
         }
         let mut answer = None;
         let call = waiting(call, &mut answer);
-        tokio::spawn(self.clone().drive(owner, vec![call]));
+        tokio::spawn(self.clone().drive(owner, vec![call], false));
         match answer {
             Some(answer) => await_answer(&frame, &progress, answer).await,
             None => Err(Error::internal("a call waits without a way to be answered")),
@@ -412,7 +412,7 @@ impl Host {
         match settled {
             Settled::Published(snapshot) => {
                 if let Some(owner) = owner.release(&snapshot) {
-                    tokio::spawn(self.drive(owner, Vec::new()));
+                    tokio::spawn(self.drive(owner, Vec::new(), false));
                 }
             }
             Settled::Over(error) => owner.fail(&error.clone().with_outcome(Outcome::NotExecuted)),
@@ -420,7 +420,7 @@ impl Host {
                 let (frame, progress) = (Arc::clone(&calls[0].frame), Arc::clone(&calls[0].progress));
                 let mut answer = None;
                 let calls = calls.into_iter().map(|call| waiting(call, &mut answer)).collect();
-                tokio::spawn(self.drive(owner, calls));
+                tokio::spawn(self.drive(owner, calls, true));
                 if let Some(answer) = answer {
                     return await_answer(&frame, &progress, answer).await;
                 }
@@ -429,14 +429,16 @@ impl Host {
         answers.pop().unwrap_or_else(|| Err(Error::internal("a turn without an answer")))
     }
 
-    /// Owns an object until nothing waits for it: loads it, and runs turn after turn.
-    async fn drive(self, mut owner: Owner, first: Vec<EditCall>) {
+    /// Owns an object until nothing waits for it: loads it, and runs turn after turn. `moved`: what L1 has of it is not
+    /// what is in the store.
+    async fn drive(self, mut owner: Owner, first: Vec<EditCall>, mut moved: bool) {
         owner.put_back(first);
         'activation: loop {
-            let (hold, mut base) = match self.activate(&owner).await {
+            let (hold, mut base) = match self.activate(&owner, moved).await {
                 Ok(active) => active,
                 Err(error) => return owner.fail(&error.with_outcome(Outcome::NotExecuted)),
             };
+            moved = false;
             owner.publish(&base);
             loop {
                 let Some((next, calls)) = owner.next(TURN_CALLS_MAX) else { return };
@@ -449,6 +451,7 @@ impl Host {
                     Settled::Published(snapshot) => base = snapshot,
                     Settled::Moved(calls) => {
                         owner.put_back(calls);
+                        moved = true;
                         continue 'activation;
                     }
                     Settled::Over(error) => return owner.fail(&error.with_outcome(Outcome::NotExecuted)),
@@ -461,11 +464,11 @@ impl Host {
         }
     }
 
-    /// The Hold and the published state of an object: from L1, else from the store.
-    async fn activate(&self, owner: &Owner) -> Result<(Arc<Hold>, Arc<Snapshot>)> {
+    /// The Hold and the published state of an object: from L1, unless it `moved`, else from the store.
+    async fn activate(&self, owner: &Owner, moved: bool) -> Result<(Arc<Hold>, Arc<Snapshot>)> {
         let key = owner.key();
         let hold = self.0.locks.take(key).await?;
-        if let Some(snapshot) = self.published(&hold, key) {
+        if let Some(snapshot) = self.published(&hold, key).filter(|_| !moved) {
             return Ok((hold, snapshot));
         }
         let def = self.def(key)?;

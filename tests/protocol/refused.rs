@@ -32,6 +32,47 @@ async fn intrude(store: &Scripted, version: Version, state: &'static str) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_conflict_with_a_former_owner_runs_the_turn_again_on_what_is_there() {
+    for store in [Scripted::exclusive(), Scripted::shared()] {
+        for warm in [true, false] {
+            let first = service(&store).await;
+            add(first.host(), "a", 1).now().await.unwrap();
+            let service = service(&store).await;
+            let host = service.host();
+            add(host, "other", 1).now().await.unwrap();
+            assert_eq!(value(&get(host, "a").now().await), 1);
+            let gate = Gate::shut();
+            if !warm {
+                // Several in the turn: an edit, one that fails on what it sees, the same key twice.
+                store.next(On::Put, "a", Plan::Before(gate.clone()));
+                host.forget();
+            }
+            let mut calls = Vec::new();
+            let there = store.stored(&key("a")).await.unwrap().record.version;
+            let late = Version::new(there.epoch(), there.seq() + 7);
+            if warm {
+                intrude(&store, late, r#"{"value":50,"text":""}"#).await;
+                calls.push(add(host, "a", 1).key("k").sent().await);
+            } else {
+                calls.push(add(host, "a", 1).key("k").sent().await);
+                gate.reached(1).await;
+                intrude(&store, late, r#"{"value":50,"text":""}"#).await;
+                gate.open();
+            }
+            let answered = tokio::time::timeout(Duration::from_secs(5), calls.remove(0).answer()).await;
+            let answer = answered.expect("the turn never ends");
+            assert_eq!(number(&answer), 51);
+            assert_eq!(value(&get(host, "a").now().await), 51);
+            let again = reply(add(host, "a", 1).key("k").now().await);
+            assert!(again.replayed, "its effect would show twice");
+            assert_eq!(tag(&Ok(again)), tag(&answer));
+            assert_at_rest(host).await;
+            delete(host, "a").now().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_stored_record_moves_only_by_puts_that_build_on_it() {
     let store = Scripted::exclusive();
     let service = service(&store).await;

@@ -70,3 +70,25 @@ async fn the_read_of_a_former_life_waits_for_its_seal() {
     gate.open();
     assert_eq!(value(&read.answer().await), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_late_put_of_a_former_life_is_found_and_built_upon() {
+    let inner = shared_memory();
+    let first = Scripted::over(inner.clone());
+    let old = service(&first).await;
+    add(old.host(), "a", 1).now().await.unwrap();
+    first.always(On::Put, "a", Plan::LostUntilLater);
+    let lost = add(old.host(), "a", 10).within(Duration::from_secs(5)).now().await;
+    assert_eq!(failure(&lost), (Kind::OutcomeUnknown, Outcome::Unknown));
+    drop(old);
+    let store = Scripted::over(inner);
+    let service = service(&store).await;
+    let host = service.host();
+    assert_eq!(value(&get(host, "a").now().await), 1);
+    assert!(first.land().await.iter().any(|put| matches!(put, remote_object::model::Put::Stored(_))));
+    // The warm state is not the stored one any more; the put says so, and nothing is lost.
+    let answer = add(host, "a", 100).now().await;
+    assert_eq!(number(&answer), 111);
+    assert_eq!(value(&get(host, "a").now().await), 111);
+    assert!(tag(&answer) > Version::new(2, 0));
+}
