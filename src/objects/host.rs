@@ -417,11 +417,11 @@ impl Host {
             }
             Settled::Over(error) => owner.fail(&error.clone().with_outcome(Outcome::NotExecuted)),
             Settled::Moved(calls) => {
-                let (frame, progress) = (Arc::clone(&calls[0].frame), Arc::clone(&calls[0].progress));
+                let asked = calls.first().map(|call| (Arc::clone(&call.frame), Arc::clone(&call.progress)));
                 let mut answer = None;
                 let calls = calls.into_iter().map(|call| waiting(call, &mut answer)).collect();
                 tokio::spawn(self.drive(owner, calls, true));
-                if let Some(answer) = answer {
+                if let (Some((frame, progress)), Some(answer)) = (asked, answer) {
                     return await_answer(&frame, &progress, answer).await;
                 }
             }
@@ -547,7 +547,13 @@ impl Host {
             }
             Commit::Moved => {
                 answers.clear();
-                Settled::Moved(calls)
+                // A plain edit runs again unseen. One that has told other objects of it would tell them twice.
+                let (told, again): (Vec<_>, Vec<_>) = calls.into_iter().partition(|call| call.frame.has_called_edit());
+                for call in told {
+                    let undone = "the call was undone here; what it asked of other objects may have happened";
+                    call.answer(Err(Error::new(Kind::OutcomeUnknown, undone).with_key(key)));
+                }
+                Settled::Moved(again)
             }
             Commit::Refused(error) => over(error.with_outcome(Outcome::NotExecuted), calls, answers),
             Commit::Unknown(error) => {

@@ -73,6 +73,25 @@ async fn a_conflict_with_a_former_owner_runs_the_turn_again_on_what_is_there() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_async_edit_that_told_others_is_not_run_again_behind_their_backs() {
+    let store = Scripted::exclusive();
+    let first = service(&store).await;
+    add(first.host(), "a", 1).now().await.unwrap();
+    let service = service(&store).await;
+    let host = service.host();
+    assert_eq!(value(&get(host, "a").now().await), 1);
+    let there = store.stored(&key("a")).await.unwrap().record.version;
+    intrude(&store, Version::new(there.epoch(), there.seq() + 7), r#"{"value":50,"text":""}"#).await;
+    let answer = call(host, "a", "tell", json!({ "to": "/objects/tally/b", "by": 1 })).now().await;
+    assert_eq!(value(&get(host, "b").now().await), 2, "the other object was told twice");
+    assert_eq!(failure(&answer), (Kind::OutcomeUnknown, Outcome::Unknown), "what it told others has happened");
+    assert_eq!(value(&get(host, "a").now().await), 50);
+    // One that told nobody anything runs again, as plain edits do.
+    intrude(&store, Version::new(there.epoch(), there.seq() + 8), r#"{"value":60,"text":""}"#).await;
+    assert_eq!(number(&call(host, "a", "add_slowly", json!({ "by": 1, "ms": 1 })).now().await), 61);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_stored_record_moves_only_by_puts_that_build_on_it() {
     let store = Scripted::exclusive();
     let service = service(&store).await;
