@@ -530,8 +530,8 @@ impl Host {
         let Turned { life, memory, version } = turned;
         let Some(version) = version else {
             // Nothing is to be put, and what the calls saw is settled; it is to be confirmed all the same.
-            if let Err(error) = self.0.locks.confirm(hold).await {
-                return over(error.with_outcome(Outcome::NotExecuted), calls, answers);
+            if let Err(error) = self.0.locks.confirm(hold).await.map_err(|error| error.with_outcome(Outcome::NotExecuted)) {
+                return over(&error, error.clone(), calls, answers);
             }
             release(calls, answers);
             return Settled::Published(Arc::clone(base));
@@ -555,12 +555,15 @@ impl Host {
                 }
                 Settled::Moved(again)
             }
-            Commit::Refused(error) => over(error.with_outcome(Outcome::NotExecuted), calls, answers),
+            Commit::Refused(error) => {
+                let error = error.with_outcome(Outcome::NotExecuted);
+                over(&error, error.clone(), calls, answers)
+            }
             Commit::Unknown(error) => {
-                let unknown = Error::new(Kind::OutcomeUnknown, "the call may have taken effect: the store did not say")
-                    .with_key(key)
-                    .with_detail(format!("{error:?}"));
-                over(unknown, calls, answers)
+                let why = format!("{error:?}");
+                let unknown = Error::new(Kind::OutcomeUnknown, "the call may have taken effect: the store did not say");
+                let not_executed = Error::store(why.clone()).with_key(key);
+                over(&unknown.with_key(key).with_detail(why), not_executed, calls, answers)
             }
         }
     }
@@ -579,15 +582,13 @@ fn release(calls: Vec<EditCall>, answers: &mut Vec<Answered>) {
 }
 
 /// Answers all calls of a turn that is over. Those that failed in it have no effect, whatever became of the others; but
-/// what they saw never was, so they too are told only that.
-fn over(error: Error, calls: Vec<EditCall>, answers: &mut Vec<Answered>) -> Settled {
+/// what they saw never was, so they too are told only that, as are those that wait.
+fn over(error: &Error, not_executed: Error, calls: Vec<EditCall>, answers: &mut Vec<Answered>) -> Settled {
     for answer in answers.iter_mut() {
-        let failed = answer.is_err();
-        let told = if failed { error.clone().with_outcome(Outcome::NotExecuted) } else { error.clone() };
-        *answer = Err(told);
+        *answer = Err(if answer.is_err() { not_executed.clone() } else { error.clone() });
     }
     release(calls, answers);
-    Settled::Over(error)
+    Settled::Over(not_executed)
 }
 
 /// Gives a call a way to be answered.

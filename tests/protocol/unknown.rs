@@ -34,6 +34,39 @@ async fn the_same_bytes_are_sent_again_until_the_store_says() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_a_minute_of_silence_the_shard_is_taken_again_under_a_new_epoch() {
+    for lands in [false, true] {
+        for store in [Scripted::exclusive(), Scripted::shared(), Scripted::over(Ordered::store())] {
+            let service = service(&store).await;
+            let host = service.host();
+            let first = tag(&add(host, "a", 1).now().await);
+            store.always(On::Put, "a", Plan::LostUntilLater);
+            let edit = add(host, "a", 1).sent().await;
+            let queued = add(host, "a", 10).sent().await;
+            tokio::time::sleep(Duration::from_secs(55)).await;
+            edit.assert_waits();
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            assert_eq!(failure(&edit.answer().await), (Kind::OutcomeUnknown, Outcome::Unknown));
+            assert_eq!(failure(&queued.answer().await), (Kind::StoreUnavailable, Outcome::NotExecuted));
+            assert_at_rest(host).await;
+            store.calm();
+            if lands {
+                store.land().await;
+            }
+            let base = if lands { 2 } else { 1 };
+            assert_eq!(value(&get(host, "a").now().await), base);
+            let next = add(host, "a", 100).now().await;
+            assert_eq!(number(&next), base + 100);
+            assert!(tag(&next).epoch() > first.epoch(), "{} is not above {first}", tag(&next));
+            // Whatever lands now changes nothing any more.
+            store.land().await;
+            host.forget();
+            assert_eq!(value(&get(host, "a").now().await), base + 100);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_former_life_left_is_sealed_before_it_is_shown() {
     let store = Scripted::over(Ordered::store());
     let service = service(&store).await;
@@ -69,6 +102,25 @@ async fn the_read_of_a_former_life_waits_for_its_seal() {
     read.assert_waits();
     gate.open();
     assert_eq!(value(&read.answer().await), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_call_of_a_turn_that_nobody_knows_of_was_certainly_not_executed() {
+    let store = Scripted::exclusive();
+    let service = service(&store).await;
+    let host = service.host();
+    let first = Gate::shut();
+    store.next(On::Put, "a", Plan::Before(first.clone()));
+    let opener = add(host, "a", 1).sent().await;
+    let edit = add(host, "a", 1).sent().await;
+    let refused = call(host, "a", "refuse", json!({ "by": 1 })).sent().await;
+    first.reached(1).await;
+    store.always(On::Put, "a", Plan::LostForGood);
+    first.open();
+    opener.answer().await.unwrap();
+    assert_eq!(failure(&edit.answer().await), (Kind::OutcomeUnknown, Outcome::Unknown));
+    // It must not be told its own error either: what it saw may never have been.
+    assert_eq!(failure(&refused.answer().await), (Kind::StoreUnavailable, Outcome::NotExecuted));
 }
 
 #[tokio::test(start_paused = true)]
