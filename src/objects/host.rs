@@ -557,7 +557,9 @@ impl Host {
             }
             Commit::Refused(error) => {
                 let error = error.with_outcome(Outcome::NotExecuted);
-                over(&error, error.clone(), calls, answers)
+                let over = over(&error, error.clone(), calls, answers);
+                // This turn is undone; the calls behind it may fare better.
+                if hold.is_good() { Settled::Published(Arc::clone(base)) } else { over }
             }
             Commit::Unknown(error) => {
                 let why = format!("{error:?}");

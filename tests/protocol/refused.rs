@@ -11,6 +11,38 @@ use super::ordered::Ordered;
 use super::store::{Gate, On, Plan, Scripted, shared_memory};
 
 #[tokio::test(start_paused = true)]
+async fn a_refused_turn_is_undone_as_a_whole_and_nothing_else_is() {
+    for store in [Scripted::exclusive(), Scripted::shared(), Scripted::over(Ordered::store())] {
+        let service = service(&store).await;
+        let host = service.host();
+        let first = Gate::shut();
+        store.next(On::Put, "a", Plan::Before(first.clone()));
+        let opener = add(host, "a", 1).sent().await;
+        let turn = [
+            add(host, "a", 1).key("k").sent().await,
+            call(host, "a", "refuse", json!({ "by": 1 })).sent().await,
+            add(host, "a", 1).key("k").sent().await,
+        ];
+        // A turn of its own, behind the refused one.
+        let after = call(host, "a", "add_slowly", json!({ "by": 1000, "ms": 1 })).sent().await;
+        store.next(On::Put, "a", Plan::Refuse);
+        first.reached(1).await;
+        first.open();
+        assert_eq!(number(&opener.answer().await), 1);
+        for call in turn {
+            assert_eq!(failure(&call.answer().await), (Kind::StoreUnavailable, Outcome::NotExecuted));
+        }
+        assert_eq!(number(&after.answer().await), 1001, "a refused turn took others with it");
+        assert_eq!(value(&get(host, "a").now().await), 1001);
+        // The undone call left neither its effect nor its key.
+        let again = add(host, "a", 1).key("k").now().await;
+        assert_eq!(number(&again), 1002);
+        assert!(!again.unwrap().replayed);
+        assert_at_rest(host).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_call_on_a_resting_object_leaves_it_at_rest_as_it_was() {
     let store = Scripted::exclusive();
     let service = service(&store).await;
