@@ -210,7 +210,7 @@ impl Locks {
                 Put::Conflict(version) if version.epoch() > hold.epoch => {
                     hold.end();
                     tracing::warn!(object = %key, %version, epoch = hold.epoch, "fenced by a later owner");
-                    let error = Error::new(Kind::WrongNode, "another node took this object over").with_key(key);
+                    let error = Error::new(Kind::StoreUnavailable, "another node took this object over").with_key(key);
                     return Err(match unknown_since {
                         // An earlier attempt may have landed before the later owner loaded.
                         Some(_) => Commit::Unknown(error),

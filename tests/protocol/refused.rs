@@ -124,6 +124,46 @@ async fn an_async_edit_that_told_others_is_not_run_again_behind_their_backs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_conflict_with_a_later_owner_ends_the_hold() {
+    let store = Scripted::shared();
+    let service = service(&store).await;
+    let host = service.host();
+    let before = tag(&add(host, "a", 1).now().await);
+    let gate = Gate::shut();
+    store.next(On::Put, "a", Plan::Before(gate.clone()));
+    let edit = add(host, "a", 1).sent().await;
+    let queued = add(host, "a", 1).sent().await;
+    gate.reached(1).await;
+    let later = Version::new(before.epoch() + 5, 1);
+    intrude(&store, later, r#"{"value":50,"text":""}"#).await;
+    gate.open();
+    assert_eq!(failure(&edit.answer().await), (Kind::StoreUnavailable, Outcome::NotExecuted));
+    assert_eq!(failure(&queued.answer().await), (Kind::StoreUnavailable, Outcome::NotExecuted));
+    assert_eq!(store.stored(&key("a")).await.unwrap().record.version, later);
+    assert_at_rest(host).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conflict_with_a_later_owner_after_a_lost_put_leaves_its_calls_unknown() {
+    let store = Scripted::shared();
+    let service = service(&store).await;
+    let host = service.host();
+    let before = tag(&add(host, "a", 1).now().await);
+    let gate = Gate::shut();
+    store.next(On::Put, "a", Plan::LostForGood);
+    store.next(On::Put, "a", Plan::Before(gate.clone()));
+    let edit = add(host, "a", 1).sent().await;
+    let queued = add(host, "a", 1).sent().await;
+    gate.reached(1).await;
+    let later = Version::new(before.epoch() + 5, 1);
+    intrude(&store, later, r#"{"value":50,"text":""}"#).await;
+    gate.open();
+    assert_eq!(failure(&edit.answer().await), (Kind::OutcomeUnknown, Outcome::Unknown));
+    assert_eq!(failure(&queued.answer().await), (Kind::StoreUnavailable, Outcome::NotExecuted));
+    assert_at_rest(host).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_stored_record_moves_only_by_puts_that_build_on_it() {
     let store = Scripted::exclusive();
     let service = service(&store).await;
