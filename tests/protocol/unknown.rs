@@ -104,6 +104,42 @@ async fn the_read_of_a_former_life_waits_for_its_seal() {
     assert_eq!(value(&read.answer().await), 1);
 }
 
+/// The owner of the turn is lost in the middle of a put: the object's next load seals, though the epoch is the same.
+#[tokio::test(start_paused = true)]
+async fn an_unsettled_object_is_remembered_though_its_turn_was_lost() {
+    let store = Scripted::over(Ordered::store());
+    let service = service(&store).await;
+    let host = service.host();
+    add(host, "a", 1).now().await.unwrap();
+    store.next(On::Put, "a", Plan::Panic);
+    // Not the only one at the object: its turn belongs to a task.
+    host.forget();
+    let lost = add(host, "a", 1).sent().await.answer().await;
+    assert_eq!(lost.unwrap_err().outcome(), Outcome::Unknown);
+    assert_at_rest(host).await;
+    let puts = store.puts("a").len();
+    host.forget();
+    assert_eq!(value(&get(host, "a").now().await), 2);
+    assert_eq!(store.puts("a").len(), puts + 1, "it was shown without a seal");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_put_that_is_never_answered_holds_an_object_for_a_minute_and_not_for_ever() {
+    let store = Scripted::exclusive();
+    let service = service(&store).await;
+    let host = service.host();
+    add(host, "a", 1).now().await.unwrap();
+    let gate = Gate::shut();
+    store.next(On::Put, "a", Plan::Before(gate.clone()));
+    let edit = add(host, "a", 1).sent().await;
+    let queued = add(host, "a", 1).sent().await;
+    tokio::time::sleep(Duration::from_secs(70)).await;
+    assert_eq!(failure(&edit.answer().await), (Kind::OutcomeUnknown, Outcome::Unknown));
+    assert_eq!(failure(&queued.answer().await), (Kind::StoreUnavailable, Outcome::NotExecuted));
+    assert_at_rest(host).await;
+    assert_eq!(number(&add(host, "a", 1).now().await), 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failed_call_of_a_turn_that_nobody_knows_of_was_certainly_not_executed() {
     let store = Scripted::exclusive();
