@@ -19,7 +19,7 @@ use super::call::{Call, CallKind, CallRequest, read_reply};
 use super::context::{Frame, ViewContext};
 use super::failure::{CallError, RemoteError};
 use super::idempotency::Keyed;
-use super::mailbox::{Entered, Mailboxes, Owner, Reader};
+use super::mailbox::{Entered, Mailboxes, Owner, Reader, Shown};
 use super::object::{Run, TypeDef};
 use super::registry::Registry;
 use super::remote::Authorities;
@@ -282,8 +282,8 @@ impl Host {
             Some(hold) => hold,
             None => core.locks.take(&frame.key).await?,
         };
-        let snapshot = match self.published(&hold, &frame.key) {
-            Some(snapshot) => snapshot,
+        let Shown { hold, snapshot } = match self.published(&hold, &frame.key) {
+            Some(snapshot) => Shown { hold, snapshot },
             None if freshness.only_if_cached => {
                 return Err(Error::new(Kind::NotCached, "no copy of the object is at hand"));
             }
@@ -306,11 +306,11 @@ impl Host {
     }
 
     /// The published state of an object that L1 does not have; loads it if nobody is at it.
-    async fn load_beside(&self, key: &ObjectKey, tier: &mut Tier) -> Result<Arc<Snapshot>> {
+    async fn load_beside(&self, key: &ObjectKey, tier: &mut Tier) -> Result<Shown> {
         let answer = match self.0.mailboxes.read(key) {
-            Reader::Published(snapshot) => {
+            Reader::Published(shown) => {
                 *tier = Tier::L1;
-                return Ok(snapshot);
+                return Ok(shown);
             }
             Reader::Refused(error) => return Err(error),
             Reader::Waits(answer) => answer,
@@ -411,7 +411,7 @@ impl Host {
         let settled = self.settle(&owner, &hold, &base, turned, vec![call], &mut answers).await;
         match settled {
             Settled::Published(snapshot) => {
-                if let Some(owner) = owner.release(&snapshot) {
+                if let Some(owner) = owner.release(&hold, &snapshot) {
                     tokio::spawn(self.drive(owner, Vec::new(), false));
                 }
             }
@@ -439,12 +439,12 @@ impl Host {
                 Err(error) => return owner.fail(&error.with_outcome(Outcome::NotExecuted)),
             };
             moved = false;
-            owner.publish(&base);
+            owner.publish(&hold, &base);
             loop {
                 let Some((next, calls)) = owner.next(TURN_CALLS_MAX) else { return };
                 owner = next;
                 if calls.is_empty() {
-                    owner.publish(&base);
+                    owner.publish(&hold, &base);
                     continue;
                 }
                 match self.turn(&owner, &hold, &base, calls).await {
@@ -456,7 +456,7 @@ impl Host {
                     }
                     Settled::Over(error) => return owner.fail(&error.with_outcome(Outcome::NotExecuted)),
                 }
-                owner.publish(&base);
+                owner.publish(&hold, &base);
                 if !hold.is_good() {
                     continue 'activation;
                 }
