@@ -542,6 +542,8 @@ impl Host {
                 let seen = Some(Seen { version, rev });
                 let snapshot = Arc::new(Snapshot { seen, life, memory });
                 self.0.locks.publish(hold, key, Arc::clone(&snapshot) as _);
+                // L1 may have forgotten it by now: whoever has an answer must find it here.
+                owner.publish(hold, &snapshot);
                 release(calls, answers);
                 Settled::Published(snapshot)
             }
