@@ -386,6 +386,7 @@ impl Host {
             && let Some(hold) = self.0.locks.held(owner.key())
             && let Some(base) = self.published(&hold, owner.key())
         {
+            owner.publish(&hold, &base);
             let turn = self.clone().turn_of_one(owner, hold, base, call);
             return match timeout_at(frame.deadline, Detached(Some(Box::pin(turn)))).await {
                 Ok(answer) => answer,

@@ -34,6 +34,34 @@ async fn the_same_bytes_are_sent_again_until_the_store_says() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_caller_past_its_deadline_does_not_know_and_the_next_turn_waits() {
+    for store in [Scripted::exclusive(), Scripted::shared(), Scripted::over(Ordered::store())] {
+        let service = service(&store).await;
+        let host = service.host();
+        add(host, "a", 1).now().await.unwrap();
+        store.always(On::Put, "a", Plan::LostForGood);
+        let edit = add(host, "a", 1).within(Duration::from_secs(2)).sent().await;
+        let next = add(host, "a", 10).within(Duration::from_secs(30)).sent().await;
+        let short = add(host, "a", 100).within(Duration::from_secs(3)).sent().await;
+        assert_eq!(failure(&edit.answer().await), (Kind::OutcomeUnknown, Outcome::Unknown));
+        assert_eq!(failure(&short.answer().await), (Kind::DeadlineExceeded, Outcome::NotExecuted));
+        next.assert_waits();
+        let puts = store.puts("a");
+        assert!(puts.iter().all(|put| put.version <= puts[1].version), "a turn began before the last was settled");
+        assert!(!host.is_idle(), "the object is pinned");
+        // L1 forgets; the state that may still come about is not loaded around its owner.
+        let (loads, _) = store.reads();
+        host.forget();
+        assert_eq!(value(&get(host, "a").now().await), 1);
+        assert_eq!(store.reads().0, loads);
+        store.calm();
+        assert_eq!(number(&next.answer().await), 12);
+        assert_eq!(value(&get(host, "a").now().await), 12);
+        assert_at_rest(host).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_a_minute_of_silence_the_shard_is_taken_again_under_a_new_epoch() {
     for lands in [false, true] {
         for store in [Scripted::exclusive(), Scripted::shared(), Scripted::over(Ordered::store())] {
