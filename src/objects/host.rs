@@ -472,11 +472,10 @@ impl Host {
         if let Some(snapshot) = self.published(&hold, key).filter(|_| !moved) {
             return Ok((hold, snapshot));
         }
-        let def = self.def(key)?;
-        let (loaded, seal) = self.0.locks.load(&hold, key).await?;
-        let mut snapshot = match loaded {
-            Some(loaded) => Snapshot::read(def, key, loaded)?,
-            None => Snapshot::absent(),
+        let (mut snapshot, seal) = match self.load(&hold, key).await {
+            // Its columns may have been read apart.
+            Err(error) if error.kind() == Kind::RecordCorrupt => self.load(&hold, key).await?,
+            loaded => loaded?,
         };
         if seal {
             snapshot = self.seal(&hold, key, snapshot).await?;
@@ -484,6 +483,12 @@ impl Host {
         let snapshot = Arc::new(snapshot);
         self.0.locks.publish(&hold, key, Arc::clone(&snapshot) as _);
         Ok((hold, snapshot))
+    }
+
+    async fn load(&self, hold: &Hold, key: &ObjectKey) -> Result<(Snapshot, bool)> {
+        let (loaded, seal) = self.0.locks.load(hold, key).await?;
+        let read = loaded.map(|loaded| Snapshot::read(self.def(key)?, key, loaded));
+        Ok((read.transpose()?.unwrap_or_else(Snapshot::absent), seal))
     }
 
     /// Puts a record of an earlier epoch back under this one (rule R3), so that no late put of an earlier owner shadows it.

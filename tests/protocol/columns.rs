@@ -39,6 +39,19 @@ async fn a_torn_record_is_neither_shown_nor_overwritten_and_heals_with_the_store
 }
 
 #[tokio::test(start_paused = true)]
+async fn columns_that_were_read_apart_once_are_read_again() {
+    let store = Scripted::shared();
+    let service = service(&store).await;
+    let host = service.host();
+    add(host, "a", 1).now().await.unwrap();
+    for ask in [get(host, "a"), add(host, "a", 0)] {
+        host.forget();
+        store.next(On::Load, "a", Plan::Torn);
+        ask.now().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_broken_object_is_no_other_ones_business() {
     let store = Scripted::exclusive();
     let service = service(&store).await;
