@@ -295,9 +295,11 @@ impl Locks {
     /// `bad-request` for a cursor that is none of the store's; `store-unavailable`.
     pub async fn scan(self: &Arc<Self>, what: &Scan, after: Option<&str>, limit: usize) -> Result<Page> {
         self.ready()?;
+        // After a fencing the next life need not have begun yet.
+        let life = self.joined_life().await?;
         let page = self.cache.scan(what, after, limit).await?;
         if !self.caps.exclusive {
-            self.confirm_life(&self.life()).await?;
+            self.confirm_life(&life).await?;
         }
         Ok(page)
     }

@@ -180,6 +180,17 @@ async fn a_killed_life_shows_no_state_either() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_list_after_a_kill_is_answered_by_the_next_life() {
+    let store = Scripted::shared();
+    let service = service(&store).await;
+    let host = service.host();
+    add(host, "a", 1).now().await.unwrap();
+    kill(&store, "node").await;
+    assert_eq!(host.list("tally", None, 10).await.unwrap_err().kind(), Kind::StoreUnavailable);
+    assert_eq!(host.list("tally", None, 10).await.unwrap().keys, [key("a")]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_second_node_is_refused_while_the_first_beats_and_takes_over_after_it() {
     let inner = shared_memory();
     let (one, two) = (Scripted::over(inner.clone()), Scripted::over(inner));
