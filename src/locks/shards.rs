@@ -335,7 +335,11 @@ impl Locks {
         let mut joined = self.joined.lock().await;
         let life = self.life();
         if joined.as_ref() != Some(&life) {
-            incarnation::join(&self.cache, &life, &self.name).await?;
+            if let Err(error) = incarnation::join(&self.cache, &life, &self.name).await {
+                // Its row may stand there, or come later: what is tried next is another life.
+                self.renew(&life);
+                return Err(error);
+            }
             tracing::info!(incarnation = &*life, node = self.name, "joined");
             *joined = Some(Arc::clone(&life));
         }
@@ -346,15 +350,22 @@ impl Locks {
         Arc::clone(&self.life.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Another life instead of this one, unless there is one already.
+    fn renew(&self, life: &str) -> bool {
+        let mut current = self.life.write().unwrap_or_else(PoisonError::into_inner);
+        let is_this = **current == *life;
+        if is_this {
+            *current = new_life(&self.random);
+        }
+        is_this
+    }
+
     /// This life is over (rule R8): everything under it is dropped, and another begins with the next take.
     fn fenced(&self, life: &str) {
-        let mut current = self.life.write().unwrap_or_else(PoisonError::into_inner);
-        if **current != *life {
+        if !self.renew(life) {
             return;
         }
         tracing::error!(incarnation = life, "declared dead by another node; dropping everything and joining again");
-        *current = new_life(&self.random);
-        drop(current);
         for hold in self.holds.write().unwrap_or_else(PoisonError::into_inner).iter_mut().filter_map(Option::take) {
             hold.end();
         }

@@ -191,6 +191,23 @@ async fn a_list_after_a_kill_is_answered_by_the_next_life() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_life_that_was_killed_before_it_had_begun_gives_way_to_another() {
+    let store = Scripted::shared();
+    let service = service(&store).await;
+    let host = service.host();
+    add(host, "a", 1).now().await.unwrap();
+    kill(&store, "node").await;
+    get(host, "a").now().await.unwrap_err();
+    // The new life's row is written, and nobody is told: then it is an old life of this name, to be killed.
+    store.always(On::Cas, CONFIRM, Plan::LostButDone);
+    let lost = get(host, "a").within(Duration::from_secs(20)).now().await;
+    assert_eq!(failure(&lost).1, Outcome::NotExecuted);
+    store.calm();
+    let written = add(host, "a", 1).now().await;
+    assert_eq!(number(&written), 2, "{written:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_second_node_is_refused_while_the_first_beats_and_takes_over_after_it() {
     let inner = shared_memory();
     let (one, two) = (Scripted::over(inner.clone()), Scripted::over(inner));
