@@ -250,21 +250,23 @@ impl Locks {
 
     async fn confirm_life(self: &Arc<Self>, life: &Arc<str>) -> Result<()> {
         let began = clock::now();
-        let (locks, asked) = (Arc::clone(self), Arc::clone(life));
-        // The round borrows nothing of this call: it may go on for others.
-        match self.rounds.join(async move { locks.read_life(asked).await }).await {
-            Confirmed::Up(up) if up == *life => {
-                let mut confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
-                *confirmed = (*confirmed).max(Some(began));
-                Ok(())
+        loop {
+            let (locks, asked) = (Arc::clone(self), Arc::clone(life));
+            // The round borrows nothing of this call: it may go on for others.
+            match self.rounds.join(async move { locks.read_life(asked).await }).await {
+                Confirmed::Up(up) if up == *life => {
+                    let mut confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+                    *confirmed = (*confirmed).max(Some(began));
+                    return Ok(());
+                }
+                Confirmed::Fenced(over) if over == *life => {
+                    self.fenced(&over);
+                    return Err(fenced_error());
+                }
+                Confirmed::Silent(error) => return Err(error),
+                // The round was one of another life of this process, and says nothing of this one.
+                Confirmed::Up(_) | Confirmed::Fenced(_) => {}
             }
-            // The round asked for a life before or after this one.
-            Confirmed::Up(_) => Err(fenced_error()),
-            Confirmed::Fenced(over) => {
-                self.fenced(&over);
-                Err(fenced_error())
-            }
-            Confirmed::Silent(error) => Err(error),
         }
     }
 

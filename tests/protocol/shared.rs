@@ -341,6 +341,35 @@ fn sibling(id: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_confirm_of_a_former_life_says_nothing_of_the_next_one() {
+    let store = Scripted::shared();
+    let service = service(&store).await;
+    let host = service.host();
+    add(host, "a", 1).now().await.unwrap();
+    add(host, "b", 1).now().await.unwrap();
+    // A turn of the old life is in its put when the life ends.
+    let gate = Gate::shut();
+    store.next(On::Put, "a", Plan::After(gate.clone()));
+    let old = add(host, "a", 1).sent().await;
+    gate.reached(1).await;
+    kill(&store, "node").await;
+    get(host, "b").now().await.unwrap_err();
+    assert_eq!(number(&add(host, "b", 1).now().await), 2);
+    // Both lives ask at the same time: a confirm is under way, and one waits, begun by the old life.
+    let running = Gate::shut();
+    store.next(On::Get, CONFIRM, Plan::Before(running.clone()));
+    let read = get(host, "b").sent().await;
+    running.reached(1).await;
+    gate.open();
+    quiet().await;
+    let new = add(host, "b", 1).sent().await;
+    running.open();
+    assert_eq!(value(&read.answer().await), 2);
+    assert_eq!(failure(&old.answer().await), (Kind::OutcomeUnknown, Outcome::Unknown));
+    assert_eq!(number(&new.answer().await), 3, "the end of the old life was taken for that of the new one");
+}
+
+#[tokio::test(start_paused = true)]
 async fn nodes_that_share_a_store_share_its_objects_out_and_never_two_have_one() {
     let inner = shared_memory();
     let (one, two) = (Scripted::over(inner.clone()), Scripted::over(inner));
