@@ -58,7 +58,7 @@ impl Client {
     }
 
     /// A client that calls objects by absolute URIs only.
-    fn outbound() -> Self {
+    pub(crate) fn outbound() -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));

@@ -18,6 +18,8 @@ mod calls;
 mod collection;
 #[cfg(feature = "http")]
 mod connection;
+#[cfg(all(test, feature = "http"))]
+mod documented;
 #[cfg(feature = "http")]
 mod extract;
 #[cfg(all(fuzzing, feature = "http"))]

@@ -11,7 +11,8 @@ use crate::counter::Counter;
 use crate::product::Product;
 use crate::world::{Answer, Wire, World};
 
-/// The official schema of OpenAPI 3.1 documents, without that of the schemas in them.
+/// The official schema of OpenAPI 3.1 documents, without that of the schemas in them. By the OpenAPI Initiative, under
+/// Apache-2.0: <https://spec.openapis.org/oas/3.1/schema/2022-10-07>.
 const OPENAPI: &str = include_str!("openapi-3.1.schema.json");
 
 async fn of_samples() -> Answer {
