@@ -8,7 +8,7 @@ pub mod error;
 pub mod model;
 
 #[cfg(any(feature = "http", feature = "client"))]
-pub mod api;
+mod api;
 mod cache;
 mod locks;
 #[cfg(feature = "cli")]
@@ -31,7 +31,7 @@ pub use objects::support as __private;
 pub use objects::{
     Call, CallError, Context, Host, NoError, Remote, RemoteError, RemoteObject, RemoteState, TypeDef, ViewContext,
 };
-pub use remote_object_macros::{RemoteError, remote_object};
+pub use remote_object_macros::{RemoteError, remote_object, remote_value};
 pub use schemars::{self, JsonSchema};
 pub use serde::{self, Deserialize, Serialize};
 #[cfg(feature = "cli")]
@@ -53,5 +53,5 @@ pub mod fuzzing {
 pub mod prelude {
     pub use crate::error::{Error, Result};
     pub use crate::objects::{Call, CallError, Context, Remote, RemoteError, ViewContext};
-    pub use remote_object_macros::{RemoteError, remote_object};
+    pub use remote_object_macros::{RemoteError, remote_object, remote_value};
 }

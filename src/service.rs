@@ -176,7 +176,7 @@ impl ServiceBuilder {
         let locks = Locks::join(cache, &node, Random::from_os()).await?;
         let config = Arc::new(self.config);
         #[cfg(feature = "client")]
-        let elsewhere = Some(Arc::new(crate::api::Client::outbound()) as Arc<dyn crate::objects::Elsewhere>);
+        let elsewhere = Some(Arc::new(crate::api::Outbound::new()) as Arc<dyn crate::objects::Elsewhere>);
         #[cfg(not(feature = "client"))]
         let elsewhere = None;
         let host = Host::new(registry, locks, config, elsewhere);

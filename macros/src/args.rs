@@ -29,7 +29,7 @@ impl StateKeys {
     pub(crate) fn read(tokens: TokenStream, faults: &mut Faults) -> Self {
         let mut keys = Self::default();
         let legal = ["name", "replace", "delete", "require_match", "keyed_calls", "keyed_bytes", "manual", "crate"];
-        for (key, meta) in metas(tokens, "#[remote_object] on a struct", &legal, faults) {
+        for (key, meta) in metas(tokens, "`#[remote_object]` on a struct", &legal, faults) {
             match key {
                 "name" => keys.name = kebab_name(&meta, "name", faults),
                 "replace" => keys.replace = flag(&meta, key, faults),
@@ -45,10 +45,22 @@ impl StateKeys {
     }
 }
 
+/// `#[remote_value(…)]`: what is written by hand, and where the library is.
+pub(crate) fn value_keys(tokens: TokenStream, faults: &mut Faults) -> (Vec<String>, Option<Path>) {
+    let (mut by_hand, mut path) = (Vec::new(), None);
+    for (key, meta) in metas(tokens, "`#[remote_value]`", &["manual", "crate"], faults) {
+        match key {
+            "manual" => by_hand = manual(&meta, faults),
+            _ => path = krate(&meta, faults),
+        }
+    }
+    (by_hand, path)
+}
+
 /// `#[remote_object(…)]` on an impl block.
 pub(crate) fn impl_keys(tokens: TokenStream, faults: &mut Faults) -> Option<Path> {
     let mut path = None;
-    for (_, meta) in metas(tokens, "#[remote_object] on an impl block", &["crate"], faults) {
+    for (_, meta) in metas(tokens, "`#[remote_object]` on an impl block", &["crate"], faults) {
         path = krate(&meta, faults);
     }
     path
@@ -69,8 +81,10 @@ impl MethodKeys {
         let ours: Vec<Attribute> = ours;
         let mut keys = (!ours.is_empty()).then(Self::default)?;
         for attr in ours {
-            let Some(tokens) = list(&attr, "#[remote(name = \"…\")] or #[remote(skip)]", faults) else { continue };
-            for (key, meta) in metas(tokens, "#[remote]", &["name", "skip"], faults) {
+            let Some(tokens) = list(&attr, "`#[remote(name = \"…\")]` or `#[remote(skip)]`", faults) else {
+                continue;
+            };
+            for (key, meta) in metas(tokens, "`#[remote]`", &["name", "skip"], faults) {
                 match key {
                     "name" => keys.name = kebab_name(&meta, "name", faults),
                     _ => keys.skip = flag(&meta, key, faults),
@@ -85,8 +99,8 @@ impl MethodKeys {
 pub(crate) fn error_keys(attrs: &[Attribute], faults: &mut Faults) -> Option<Path> {
     let mut path = None;
     for attr in attrs.iter().filter(|attr| attr.path().is_ident("remote_error")) {
-        let Some(tokens) = list(attr, "#[remote_error(crate = \"…\")]", faults) else { continue };
-        for (_, meta) in metas(tokens, "#[remote_error]", &["crate"], faults) {
+        let Some(tokens) = list(attr, "`#[remote_error(crate = \"…\")]`", faults) else { continue };
+        for (_, meta) in metas(tokens, "`#[remote_error]`", &["crate"], faults) {
             path = krate(&meta, faults);
         }
     }

@@ -18,6 +18,8 @@ pub(crate) struct Errors {
     pub(crate) krate: Path,
     pub(crate) ident: Ident,
     pub(crate) variants: Vec<Variant>,
+    /// Every variant of the enum is among them.
+    pub(crate) complete: bool,
 }
 
 /// One error.
@@ -49,7 +51,7 @@ pub(crate) struct Field {
 /// Reads the enum. `None` when it is none.
 pub(crate) fn read(input: &DeriveInput, faults: &mut Faults) -> Option<Errors> {
     let krate = args::error_keys(&input.attrs, faults).unwrap_or_else(args::default_crate);
-    let generic = crate::state::check_generics(&input.generics, "the errors of a remote method", faults);
+    let generic = crate::state::check_generics(&input.generics, "an enum of errors", faults);
     let Data::Enum(data) = &input.data else {
         let what =
             "`RemoteError` is derived on an enum, each variant one problem: `enum BankError { Insufficient { … } }`";
@@ -85,7 +87,8 @@ pub(crate) fn read(input: &DeriveInput, faults: &mut Faults) -> Option<Errors> {
             ),
         }
     }
-    (!generic).then(|| Errors { krate, ident: input.ident.clone(), variants })
+    let complete = variants.len() == data.variants.len();
+    (!generic).then(|| Errors { krate, ident: input.ident.clone(), variants, complete })
 }
 
 fn read_variant(variant: &syn::Variant, default_status: u16, faults: &mut Faults) -> Option<Variant> {

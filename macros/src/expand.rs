@@ -1,16 +1,17 @@
-//! The code that is generated: thin shims round `remote_object::__private`. The only file that quotes.
+//! The code that is generated: thin shims round `remote_object::__private`. Nothing quotes outside of it.
 //!
 //! Every path is absolute and every local name is of the macro's own hygiene, so that nothing in the user's module can
 //! change what it means. Types of the user keep their place in his code, so that a bound they do not meet is told there.
 
+mod problems;
+
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::{DeriveInput, ItemImpl};
 
-use syn::ItemImpl;
-
-use crate::errors::{Errors, Shape, Variant};
+pub(crate) use self::problems::errors;
 use crate::methods::{Argument, Input, Method, Methods, Output};
-use crate::state::State;
+use crate::state::{Derives, State, Value, cfgs};
 
 /// Lints that judge style or use, which nobody can change in generated code.
 fn quiet() -> TokenStream {
@@ -28,9 +29,10 @@ fn own(name: &str) -> Ident {
 
 /// The struct with its derives, its state and its typed reference.
 pub(crate) fn state(state: &State) -> TokenStream {
-    let State { item, krate, keys, type_name, doc, reference, cfgs, .. } = state;
+    let State { item, krate, keys, type_name, doc, reference, derives } = state;
+    let cfgs = cfgs(&item.attrs);
     let ro = quote!(#krate::__private);
-    let with_derives = with_derives(state, &ro);
+    let with_derives = with_derives(item, derives, &ro);
     let (ident, vis) = (&item.ident, &item.vis);
     let (replace, delete, require_match) = (keys.replace, keys.delete, keys.require_match);
     let keyed_calls = keys.keyed_calls.map(|n| quote!(keyed_calls: #n,));
@@ -85,9 +87,15 @@ pub(crate) fn state(state: &State) -> TokenStream {
     }
 }
 
-/// The user's struct with the derives it lacks, pointed at our re-exports.
-fn with_derives(state: &State, ro: &TokenStream) -> TokenStream {
-    let derives = state.missing.iter().map(|name| match *name {
+/// A type that is no state, with its derives.
+pub(crate) fn value(value: &Value) -> TokenStream {
+    let ro = &value.krate;
+    with_derives(&value.item, &value.derives, &quote!(#ro::__private))
+}
+
+/// The user's type with the derives it lacks, pointed at our re-exports.
+fn with_derives(item: &DeriveInput, derives: &Derives, ro: &TokenStream) -> TokenStream {
+    let missing = derives.missing.iter().map(|name| match *name {
         "Clone" => quote!(::core::clone::Clone),
         "Default" => quote!(::core::default::Default),
         "Serialize" => quote!(#ro::serde::Serialize),
@@ -95,23 +103,24 @@ fn with_derives(state: &State, ro: &TokenStream) -> TokenStream {
         _ => quote!(#ro::schemars::JsonSchema),
     });
     let path = ro.to_string().replace(' ', "");
-    let serde = state.point_serde.then(|| format!("{path}::serde")).map(|path| quote!(#[serde(crate = #path)]));
+    let serde = derives.point_serde.then(|| format!("{path}::serde")).map(|path| quote!(#[serde(crate = #path)]));
     let schemars =
-        state.point_schemars.then(|| format!("{path}::schemars")).map(|path| quote!(#[schemars(crate = #path)]));
-    let mut item = state.item.clone();
-    let attrs = std::mem::take(&mut item.attrs);
+        derives.point_schemars.then(|| format!("{path}::schemars")).map(|path| quote!(#[schemars(crate = #path)]));
     // What schemars derives calls methods of the prelude's traits, and a module may have none.
-    let traits = state.point_schemars.then(|| {
-        let cfgs = &state.cfgs;
+    let traits = derives.point_schemars.then(|| {
+        let cfgs = cfgs(&item.attrs);
         quote! {
             #(#cfgs)*
             #[allow(unused_imports)]
             use #ro::prelude_traits::*;
         }
     });
+    let derive = (!derives.missing.is_empty()).then(|| quote!(#[derive(#(#missing),*)]));
+    let mut item = item.clone();
+    let attrs = std::mem::take(&mut item.attrs);
     quote! {
         #traits
-        #[derive(#(#derives),*)]
+        #derive
         #(#attrs)*
         #serde
         #schemars
@@ -169,13 +178,15 @@ fn entry(method: &Method, self_ty: &syn::Path, ro: &TokenStream) -> TokenStream 
     let (reply, error) = match &method.output {
         Output::Unit => (quote!(#ro::std_names::Option::None), quote!(#ro::NoError)),
         Output::Value(ty) => (quote!(#some(<#ty as #ro::Reply>::schema)), quote!(#ro::NoError)),
-        Output::Fallible { ty, unit: true } => {
-            (quote!(#ro::std_names::Option::None), quote!(<#ty as #ro::Fallible>::Err))
-        }
-        Output::Fallible { ty, unit: false } => {
-            (quote!(#some(<<#ty as #ro::Fallible>::Ok as #ro::Reply>::schema)), quote!(<#ty as #ro::Fallible>::Err))
+        Output::Fallible { ty, unit } => {
+            let ((reply, error), first) = (parts(ty, ro), ends(ty).0);
+            let (some, schema) = (placed(&some, first), of_type(&reply, "Reply", "schema", ro));
+            let schema =
+                if *unit { quote!(#ro::std_names::Option::None) } else { quote_spanned!(first=> #some(#schema)) };
+            (schema, error)
         }
     };
+    let problems = of_type(&error, "RemoteError", "problems", ro);
     let run = shim(method, self_ty, ro);
     quote! {
         #(#cfgs)*
@@ -185,10 +196,44 @@ fn entry(method: &Method, self_ty: &syn::Path, ro: &TokenStream) -> TokenStream 
             params: &[#(#params),*],
             context: #context,
             reply: #reply,
-            problems: <#error as #ro::RemoteError>::problems,
+            problems: #problems,
             run: #run,
         }
     }
+}
+
+/// The first and the last token of a type.
+fn ends(ty: &TokenStream) -> (Span, Span) {
+    let mut spans = ty.clone().into_iter().map(|token| token.span());
+    let first = spans.next().unwrap_or_else(Span::call_site);
+    (first, spans.last().unwrap_or(first))
+}
+
+/// The reply and the error of a `Result`, both told to stand where it stands, so that what they lack is told there.
+fn parts(ty: &TokenStream, ro: &TokenStream) -> (TokenStream, TokenStream) {
+    let (first, last) = ends(ty);
+    let ro = placed(ro, first);
+    let part = |name: &str| {
+        let name = Ident::new(name, last);
+        quote_spanned!(first=> <#ty as #ro::Fallible>::#name)
+    };
+    (part("Ok"), part("Err"))
+}
+
+/// The same tokens, told to stand somewhere else.
+fn placed(tokens: &TokenStream, span: Span) -> TokenStream {
+    let each = tokens.clone().into_iter().map(|mut token| {
+        token.set_span(span);
+        token
+    });
+    each.collect()
+}
+
+/// `<ty as trait>::name`, told to stand where the type stands.
+fn of_type(ty: &TokenStream, of: &str, name: &str, ro: &TokenStream) -> TokenStream {
+    let (first, last) = ends(ty);
+    let (ro, of, name) = (placed(ro, first), Ident::new(of, first), Ident::new(name, last));
+    quote_spanned!(first=> <#ty as #ro::#of>::#name)
 }
 
 /// Reads the arguments, calls the method, writes the reply.
@@ -204,10 +249,16 @@ fn shim(method: &Method, self_ty: &syn::Path, ro: &TokenStream) -> TokenStream {
     let answer = match &method.output {
         Output::Unit => quote!(#ro::reply_unit(#call)),
         Output::Value(ty) => quote!(<#ty as #ro::Reply>::write(&#call)),
-        Output::Fallible { ty, unit: true } => quote!(#ro::reply_unit(<#ty as #ro::Fallible>::answer(#call)?)),
-        Output::Fallible { ty, unit: false } => quote! {
-            <<#ty as #ro::Fallible>::Ok as #ro::Reply>::write(&<#ty as #ro::Fallible>::answer(#call)?)
-        },
+        Output::Fallible { ty, unit: true } => {
+            let answer = of_type(ty, "Fallible", "answer", ro);
+            let ro = placed(ro, ends(ty).0);
+            quote_spanned!(ends(ty).0=> #ro::reply_unit(#answer(#call)?))
+        }
+        Output::Fallible { ty, unit: false } => {
+            let (reply, _) = parts(ty, ro);
+            let (write, answer) = (of_type(&reply, "Reply", "write", ro), of_type(ty, "Fallible", "answer", ro));
+            quote_spanned!(ends(ty).0=> #write(&#answer(#call)?))
+        }
     };
     let body = quote!(#(#reads)* #answer);
     let cx_pattern = if method.has_context() { quote!(#cx) } else { quote!(_) };
@@ -257,9 +308,13 @@ fn invoke(method: &Method, self_ty: &syn::Path, ro: &TokenStream) -> TokenStream
         }
     });
     let ident = &method.ident;
-    let call = quote!(<#self_ty>::#ident(#state, #(#inputs),*));
+    let self_ty = placed(&self_ty.to_token_stream(), ident.span());
+    let call = quote_spanned!(ident.span()=> <#self_ty>::#ident(#state, #(#inputs),*));
     match method.is_async {
-        true => quote_spanned!(ident.span()=> #ro::send(#call).await),
+        true => {
+            let ro = placed(ro, ident.span());
+            quote_spanned!(ident.span()=> #ro::send(#call).await)
+        }
         false => call,
     }
 }
@@ -272,170 +327,25 @@ fn call(method: &Method, reference: &syn::Path, ro: &TokenStream) -> TokenStream
     let writes = method.arguments().map(
         |Argument { ident, name, ty, .. }| quote!(let #args = <#ty as #ro::Argument>::write(&#ident, #args, #name);),
     );
-    let (reply, error) = match &method.output {
-        Output::Unit => (quote!(()), quote!(#ro::NoError)),
-        Output::Value(ty) => (quote!(#ty), quote!(#ro::NoError)),
-        Output::Fallible { ty, .. } => (quote!(<#ty as #ro::Fallible>::Ok), quote!(<#ty as #ro::Fallible>::Err)),
+    let kind = if method.edit { quote!(#ro::Edit) } else { quote!(#ro::View) };
+    let call = match &method.output {
+        Output::Unit => quote!(#ro::Call<(), #ro::NoError, #kind>),
+        Output::Value(ty) => quote!(#ro::Call<#ty, #ro::NoError, #kind>),
+        Output::Fallible { ty, .. } => {
+            let ((first, last), (reply, error)) = (ends(ty), parts(ty, ro));
+            let (ro, end) = (placed(ro, first), quote_spanned!(last=> >));
+            quote_spanned!(first=> #ro::Call<#reply, #error, #kind #end)
+        }
     };
-    let kind = if method.edit { quote!(Edit) } else { quote!(View) };
     let doc = if doc.is_empty() { format!("Makes a call of `{name}`.") } else { doc.clone() };
     quote! {
         #(#cfgs)*
         #[doc = #doc]
         #deprecated
-        pub fn #ident(&self, #(#params),*) -> #ro::Call<#reply, #error, #ro::#kind> {
+        pub fn #ident(&self, #(#params),*) -> #call {
             let #args = <#ro::ArgsText as ::core::default::Default>::default();
             #(#writes)*
             #ro::Call::new(<#reference as #ro::RemoteMethods>::uri(self), #name, #args)
         }
     }
-}
-
-/// `RemoteError` for an enum, and what its transparent variant converts from.
-pub(crate) fn errors(errors: &Errors) -> TokenStream {
-    let Errors { krate, ident, variants } = errors;
-    let ro = quote!(#krate::__private);
-    let arms = |arm: fn(&Variant, &TokenStream) -> TokenStream| {
-        let arms = variants.iter().map(|variant| arm(variant, &ro)).collect::<Vec<_>>();
-        quote!(#(#arms)*)
-    };
-    let (into, codes, from, problems) = (arms(into_arm), arms(code_arm), arms(from_code), arms(problem));
-    let checks = arms(check_code);
-    let (error, generator) = (own("error"), own("generator"));
-    let conversions = variants.iter().filter(|variant| matches!(variant.shape, Shape::Transparent));
-    let conversions = conversions.map(|variant| conversion(ident, variant, &ro));
-    let quiet = quiet();
-    quote! {
-        #quiet
-        #[automatically_derived]
-        impl #ro::RemoteError for #ident {
-            fn into_error(self) -> #ro::Error {
-                match self { #into }
-            }
-
-            fn from_error(#error: #ro::Error) -> #ro::std_names::Result<Self, #ro::Error> {
-                #from
-                #ro::std_names::Result::Err(#error)
-            }
-
-            fn code(&self) -> #ro::std_names::Cow<'_, str> {
-                match *self { #codes }
-            }
-
-            fn problems(#generator: &mut #ro::SchemaGenerator) -> #ro::std_names::Vec<#ro::ProblemDef> {
-                let _ = &#generator;
-                #ro::list([#problems])
-            }
-        }
-
-        #checks
-        #(#conversions)*
-    }
-}
-
-fn into_arm(variant: &Variant, ro: &TokenStream) -> TokenStream {
-    let Variant { ident, status, code, message, shape, .. } = variant;
-    match shape {
-        Shape::Transparent => {
-            let error = own("error");
-            quote!(Self::#ident(#error) => #error,)
-        }
-        Shape::Fields(fields) => {
-            let names = fields.iter().map(|field| &field.ident);
-            let locals: Vec<_> = locals(fields.len()).collect();
-            let members = fields.iter().zip(&locals).map(|(field, local)| {
-                let (name, ty) = (&field.name, &field.ty);
-                quote!((#name, <#ty as #ro::Member>::write(&#local)))
-            });
-            quote! {
-                Self::#ident { #(#names: #locals),* } => #ro::method_error(#status, #code, #message, [#(#members),*]),
-            }
-        }
-    }
-}
-
-fn code_arm(variant: &Variant, ro: &TokenStream) -> TokenStream {
-    let Variant { ident, code, shape, .. } = variant;
-    match shape {
-        Shape::Transparent => {
-            let error = own("error");
-            quote!(Self::#ident(ref #error) => <#ro::Error as #ro::RemoteError>::code(#error),)
-        }
-        Shape::Fields(_) => quote!(Self::#ident { .. } => #ro::std_names::Cow::Borrowed(#code),),
-    }
-}
-
-fn from_code(variant: &Variant, ro: &TokenStream) -> TokenStream {
-    let Variant { ident, code, shape, .. } = variant;
-    let Shape::Fields(fields) = shape else { return TokenStream::new() };
-    let error = own("error");
-    let some = quote!(#ro::std_names::Option::Some);
-    let names = fields.iter().map(|field| &field.ident);
-    let locals: Vec<_> = locals(fields.len()).collect();
-    let reads = fields.iter().map(|field| {
-        let (name, ty) = (&field.name, &field.ty);
-        quote!(<#ty as #ro::Member>::read(&#error, #name))
-    });
-    quote! {
-        if #ro::has_code(&#error, #code) {
-            if let (#(#some(#locals),)*) = (#(#reads,)*) {
-                return #ro::std_names::Result::Ok(Self::#ident { #(#names: #locals),* });
-            }
-        }
-    }
-}
-
-fn problem(variant: &Variant, ro: &TokenStream) -> TokenStream {
-    let Variant { status, code, doc, shape, .. } = variant;
-    let Shape::Fields(fields) = shape else { return TokenStream::new() };
-    let generator = own("generator");
-    let members = fields.iter().map(|field| {
-        let (name, ty) = (&field.name, &field.ty);
-        quote!((#name, <#ty as #ro::Member>::schema(#generator)))
-    });
-    quote! {
-        #ro::ProblemDef {
-            status: #status,
-            code: #code,
-            doc: #doc,
-            fields: #ro::list([#(#members),*]),
-        },
-    }
-}
-
-/// The codes of the library itself are known to it alone, so the compiler asks it.
-fn check_code(variant: &Variant, ro: &TokenStream) -> TokenStream {
-    let Variant { code, code_span, shape, .. } = variant;
-    if matches!(shape, Shape::Transparent) {
-        return TokenStream::new();
-    }
-    let message = format!("the code `{code}` is one of the library's own: give another, `#[code(\"…\")]`");
-    quote_spanned!(*code_span=> const _: () = ::core::assert!(#ro::is_free_code(#code), #message);)
-}
-
-fn conversion(of: &Ident, variant: &Variant, ro: &TokenStream) -> TokenStream {
-    let ident = &variant.ident;
-    let error = own("error");
-    let quiet = quiet();
-    quote! {
-        #quiet
-        #[automatically_derived]
-        impl ::core::convert::From<#ro::Error> for #of {
-            fn from(#error: #ro::Error) -> Self {
-                Self::#ident(#error)
-            }
-        }
-
-        #quiet
-        #[automatically_derived]
-        impl<__E: #ro::RemoteError> ::core::convert::From<#ro::CallError<__E>> for #of {
-            fn from(#error: #ro::CallError<__E>) -> Self {
-                Self::#ident(::core::convert::From::from(#error))
-            }
-        }
-    }
-}
-
-fn locals(count: usize) -> impl Iterator<Item = Ident> {
-    (0..count).map(|at| own(&format!("f{at}")))
 }

@@ -2,7 +2,6 @@
 //! name is known to the rest of his code.
 
 use proc_macro2::TokenStream;
-use quote::ToTokens;
 use syn::{DeriveInput, Item};
 
 use crate::faults::Faults;
@@ -11,9 +10,9 @@ use crate::{errors, expand, methods, state};
 pub(crate) fn remote_object(keys: TokenStream, tokens: TokenStream) -> TokenStream {
     let mut faults = Faults::default();
     let mut out = match syn::parse2::<Item>(tokens.clone()) {
-        Ok(Item::Struct(item)) => match state::read(keys, &item, &mut faults) {
+        Ok(Item::Struct(item)) => match state::read(keys, item.into(), &mut faults) {
             Some(state) => expand::state(&state),
-            None => item.into_token_stream(),
+            None => tokens,
         },
         Ok(Item::Impl(mut item)) => {
             let block = methods::read(keys, &mut item, &mut faults);
@@ -23,13 +22,32 @@ pub(crate) fn remote_object(keys: TokenStream, tokens: TokenStream) -> TokenStre
         }
         Ok(other) => {
             refuse(&other, &mut faults);
-            other.into_token_stream()
+            tokens
         }
         Err(error) => {
             faults.take(error);
             tokens
         }
     };
+    out.extend(faults.into_tokens());
+    out
+}
+
+pub(crate) fn remote_value(keys: TokenStream, tokens: TokenStream) -> TokenStream {
+    let mut faults = Faults::default();
+    let item = match syn::parse2::<Item>(tokens.clone()) {
+        Ok(Item::Struct(item)) => Some(item.into()),
+        Ok(Item::Enum(item)) => Some(item.into()),
+        Ok(other) => {
+            faults.at(&other, "`#[remote_value]` stands on a struct or an enum");
+            None
+        }
+        Err(error) => {
+            faults.take(error);
+            None
+        }
+    };
+    let mut out = item.map_or(tokens, |item| expand::value(&state::read_value(keys, item, &mut faults)));
     out.extend(faults.into_tokens());
     out
 }
@@ -50,7 +68,10 @@ fn refuse(item: &Item, faults: &mut Faults) {
     match item {
         Item::Enum(item) => faults.at(
             &item.ident,
-            format!("{RIGHT}: an enum is not a state, but can be a field of one, `struct {} {{ … }}`", item.ident),
+            format!(
+                "{RIGHT}: an enum is not a state, but can be a field of one, or an argument or reply: write \
+                 `#[remote_value]` on it"
+            ),
         ),
         Item::Union(item) => faults.at(&item.ident, format!("{RIGHT}: a union is not a state, write a struct")),
         Item::Trait(item) => {

@@ -17,7 +17,7 @@ const SHAPE: &str = "a remote method is `pub fn name(&self, …)` (a view) or `p
 
 /// Names that a call on a `Remote<T>` finds in `Remote` itself, or in the traits of the prelude, before it looks among
 /// the methods of `T`.
-const SHADOWED: [&str; 19] = [
+const SHADOWED: [&str; 20] = [
     "clamp",
     "clone",
     "clone_from",
@@ -37,8 +37,8 @@ const SHADOWED: [&str; 19] = [
     "to_owned",
     "to_string",
     "try_into",
+    "uri",
 ];
-const OWN: &str = "uri";
 
 /// An impl block of remote methods.
 pub(crate) struct Methods {
@@ -273,7 +273,7 @@ fn uri_name(ident: &Ident, keys: &MethodKeys, faults: &mut Faults) -> String {
                 text.trim_start_matches('_')
             ),
         );
-    } else if text == OWN || SHADOWED.contains(&text.as_str()) {
+    } else if SHADOWED.contains(&text.as_str()) {
         faults.at(
             ident,
             format!(

@@ -142,10 +142,20 @@ impl Client {
     }
 }
 
-/// How a service calls objects of other clusters.
-impl Elsewhere for Client {
+/// Calls of objects in other clusters, for the methods of this one.
+#[derive(Debug)]
+pub(crate) struct Outbound(Client);
+
+impl Outbound {
+    /// Nothing is connected to yet.
+    pub(crate) fn new() -> Self {
+        Self(Client::outbound())
+    }
+}
+
+impl Elsewhere for Outbound {
     fn call(&self, call: CallRequest, deadline: Instant, trace: Option<Arc<str>>) -> BoxFuture<'static, Result<Bytes>> {
-        let client = self.clone();
+        let client = self.0.clone();
         Box::pin(async move { client.call_raw(call, deadline, trace.as_deref()).await })
     }
 }

@@ -29,7 +29,7 @@ pub use serde_json;
 /// # Panics
 /// When a table of one type is used with the state of another, which the registry rules out.
 #[must_use]
-pub fn state<T: RemoteState>(state: &dyn State) -> &T {
+pub fn state<T: 'static>(state: &dyn State) -> &T {
     match (state as &dyn Any).downcast_ref() {
         Some(state) => state,
         None => unreachable!("a state goes with the table of its own type"),
@@ -40,7 +40,7 @@ pub fn state<T: RemoteState>(state: &dyn State) -> &T {
 ///
 /// # Panics
 /// As [`state`].
-pub fn state_mut<T: RemoteState>(state: &mut dyn State) -> &mut T {
+pub fn state_mut<T: 'static>(state: &mut dyn State) -> &mut T {
     match (state as &mut dyn Any).downcast_mut() {
         Some(state) => state,
         None => unreachable!("a state goes with the table of its own type"),
@@ -52,7 +52,7 @@ pub fn state_mut<T: RemoteState>(state: &mut dyn State) -> &mut T {
 /// # Panics
 /// As [`state`].
 #[must_use]
-pub fn state_box<T: RemoteState>(state: Box<dyn State>) -> Box<T> {
+pub fn state_box<T: 'static>(state: Box<dyn State>) -> Box<T> {
     match (state as Box<dyn Any>).downcast() {
         Ok(state) => state,
         Err(_) => unreachable!("a state goes with the table of its own type"),
@@ -64,7 +64,7 @@ pub fn state_box<T: RemoteState>(state: Box<dyn State>) -> Box<T> {
 /// # Panics
 /// As [`state`].
 #[must_use]
-pub fn state_arc<T: RemoteState>(state: Arc<dyn State>) -> Arc<T> {
+pub fn state_arc<T: Send + Sync + 'static>(state: Arc<dyn State>) -> Arc<T> {
     match (state as Arc<dyn Any + Send + Sync>).downcast() {
         Ok(state) => state,
         Err(_) => unreachable!("a state goes with the table of its own type"),
@@ -73,7 +73,7 @@ pub fn state_arc<T: RemoteState>(state: Arc<dyn State>) -> Arc<T> {
 
 /// The working copy as a state again.
 #[must_use]
-pub fn erase<T: RemoteState>(state: Box<T>) -> Box<dyn State> {
+pub fn erase<T: State>(state: Box<T>) -> Box<dyn State> {
     state
 }
 
@@ -101,7 +101,8 @@ pub fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a remote method",
     label = "an argument is JSON on its way to the object",
-    note = "an argument owns what it holds and implements `Serialize`, `Deserialize` and `JsonSchema`"
+    note = "an argument owns what it holds and implements `Serialize`, `Deserialize` and `JsonSchema`: \
+            write `#[remote_value]` on a type of your own"
 )]
 pub trait Argument: Sized {
     /// Reads the argument at `at`.
@@ -134,7 +135,8 @@ impl<T: Serialize + DeserializeOwned + JsonSchema> Argument for T {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the reply of a remote method",
     label = "a reply is JSON on its way to the caller",
-    note = "a reply owns what it holds and implements `Serialize`, `Deserialize` and `JsonSchema`"
+    note = "a reply owns what it holds and implements `Serialize`, `Deserialize` and `JsonSchema`: \
+            write `#[remote_value]` on a type of your own"
 )]
 pub trait Reply {
     /// As JSON.
@@ -200,7 +202,8 @@ impl<T, E: RemoteError> Fallible for Result<T, E> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of a remote method's error",
     label = "a field of an error is JSON on its way to the caller",
-    note = "it owns what it holds and implements `Serialize`, `Deserialize` and `JsonSchema`"
+    note = "it owns what it holds and implements `Serialize`, `Deserialize` and `JsonSchema`: \
+            write `#[remote_value]` on a type of your own"
 )]
 pub trait Member: Sized {
     /// As a member of the problem; null where serde cannot write it.

@@ -167,14 +167,14 @@ fn fill(at: &Path, but: u64) {
 /// Objects written before the room is taken, the room left then, in bytes, and what the store was doing when it failed:
 /// either the log cannot grow, or the file when the log is folded into it.
 const TURNS: [(u32, u64, &str); 3] =
-    [(5, 64 << 10, "writing failed"), (80, 512 << 10, "folding the WAL failed"), (80, 3 * MIB, "failed")];
+    [(5, 64 << 10, "writing failed"), (400, 512 << 10, "folding the WAL failed"), (400, 6 * MIB, "failed")];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_stops_the_store_and_loses_nothing_acknowledged() {
     for (before, room, doing) in TURNS {
         let dir = Dir::new("full");
         let at = dir.path().join("disk");
-        let Some(disk) = unless_missing("a small disk", Mount::tmpfs(&at, 32 * MIB)) else { return };
+        let Some(disk) = unless_missing("a small disk", Mount::tmpfs(&at, 64 * MIB)) else { return };
         let store: Arc<dyn Datastore> = Arc::new(Sqlite::open(disk.store()).unwrap());
         let mut acknowledged = write(Arc::clone(&store), 100, before).await;
         fill(&at, room);
@@ -212,7 +212,7 @@ impl Drop for Loop {
 fn sparse_disk(ground: &Mount) -> Result<Loop, String> {
     let image = ground.0.join("image");
     let file = std::fs::File::create(&image).map_err(|error| error.to_string())?;
-    file.set_len(64 * MIB).map_err(|error| error.to_string())?;
+    file.set_len(256 * MIB).map_err(|error| error.to_string())?;
     run("mkfs.ext4", &["-q", "-F", "-J", "size=4", "-E", "nodiscard", &image.display().to_string()])?;
     Loop::over(&image)
 }
@@ -222,7 +222,7 @@ async fn a_disk_that_fails_stops_the_store_and_loses_nothing_acknowledged() {
     for (before, room, doing) in TURNS {
         let dir = Dir::new("failing");
         let (below, at) = (dir.path().join("ground"), dir.path().join("disk"));
-        let made = Mount::tmpfs(&below, 48 * MIB).and_then(|ground| {
+        let made = Mount::tmpfs(&below, 96 * MIB).and_then(|ground| {
             let device = sparse_disk(&ground)?;
             let disk = device.mount(&at)?;
             Ok((disk, device, ground))

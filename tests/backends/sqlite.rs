@@ -129,6 +129,48 @@ async fn any_tool_reads_the_state_as_json_text_while_the_store_is_in_use() {
     assert_eq!(row, ("counter".into(), "visits".into(), "text".into(), 5, "{\"value\":5}".into()));
 }
 
+#[tokio::test]
+async fn while_another_program_writes_nothing_is_stored_and_afterwards_it_is() {
+    let dir = Dir::new("busy");
+    let store = Sqlite::open(dir.file()).unwrap();
+    let rev = stored(store.put(&key("a"), None, &record(1, "1")).await);
+    let tool = rusqlite::Connection::open(dir.file()).unwrap();
+    tool.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let seen = Seen { version: Version::new(1, 1), rev };
+    let put = store.put(&key("a"), Some(&seen), &record(2, "2")).await;
+    assert!(matches!(&put, Put::Refused(error) if error.kind() == Kind::StoreUnavailable), "{put:?}");
+    assert_eq!(store.load(&key("a")).await.unwrap().unwrap().record, record(1, "1"));
+    tool.execute_batch("ROLLBACK").unwrap();
+    stored(store.put(&key("a"), Some(&seen), &record(2, "2")).await);
+}
+
+#[tokio::test]
+async fn puts_asked_for_and_never_awaited_are_kept_when_the_store_is_closed() {
+    let dir = Dir::new("dropped");
+    {
+        let store = Sqlite::open(dir.file()).unwrap();
+        for n in 0..3000 {
+            drop(store.put(&key(&n.to_string()), None, &record(1, "1")));
+        }
+    }
+    let store = Sqlite::open(dir.file()).unwrap();
+    for n in [0, 1023, 1024, 2999] {
+        assert!(store.load(&key(&n.to_string())).await.unwrap().is_some(), "put {n} was asked for, and is not there");
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_has_moved_is_found_by_its_name() {
+    let dir = Dir::new("moved");
+    let store = Sqlite::open(dir.file()).unwrap();
+    let rev = stored(store.put(&key("a"), None, &record(1, "1")).await);
+    let tool = rusqlite::Connection::open(dir.file()).unwrap();
+    tool.execute("UPDATE object SET row = row + 100", []).unwrap();
+    let seen = Seen { version: Version::new(1, 1), rev };
+    let rev = stored(store.put(&key("a"), Some(&seen), &record(2, "2")).await);
+    assert_eq!(store.load(&key("a")).await.unwrap().unwrap().rev, rev);
+}
+
 fn refusal(path: &Path) -> String {
     let error = open(&format!("sqlite:{}", path.display())).unwrap_err();
     assert_eq!(error.kind(), Kind::Config);

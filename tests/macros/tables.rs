@@ -208,6 +208,45 @@ fn what_is_written_by_hand_is_kept() {
     assert_eq!(TypeDef::of::<elsewhere::inner::Far>().methods[0].name, "at");
 }
 
+/// One of everything that is derived, and the values inside.
+#[remote_object]
+#[derive(
+    Clone, Debug, Default, PartialEq, remote_object::Serialize, remote_object::Deserialize, remote_object::JsonSchema,
+)]
+struct AllWritten {
+    of: Vec<Pair<Shade>>,
+}
+
+#[remote_value]
+#[derive(Debug, PartialEq)]
+struct Pair<T>(T, Option<T>);
+
+#[remote_value(manual(Clone))]
+#[derive(Debug, PartialEq, Copy)]
+#[serde(rename_all = "kebab-case")]
+enum Shade {
+    LightBlue,
+    Rgb { red: u8 },
+}
+
+#[allow(clippy::non_canonical_clone_impl)]
+impl Clone for Shade {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+#[test]
+fn a_value_is_part_of_a_state_with_one_attribute() {
+    let text = r#"{"of":[["light-blue",{"rgb":{"red":1}}]]}"#;
+    let state: AllWritten = serde_json::from_str(text).unwrap();
+    assert_eq!(state, AllWritten { of: vec![Pair(Shade::LightBlue, Some(Shade::Rgb { red: 1 }))] });
+    assert_eq!(serde_json::to_string(&state).unwrap(), text);
+    let mut generator = SchemaGenerator::default();
+    AllWritten::schema(&mut generator);
+    assert!(generator.definitions().contains_key("Shade"));
+}
+
 macro_rules! made_by_a_macro {
     ($name:ident, $field:ident: $ty:ty, $reply:ty, $cx:ty) => {
         #[remote_object]

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use remote_object::error::Outcome;
 use remote_object::prelude::*;
-use remote_object::{Deserialize, JsonSchema, Serialize};
 
 use super::product::{Product, ProductError};
 
@@ -20,7 +19,7 @@ pub(crate) struct Cart {
 }
 
 /// So many of one product.
-#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[remote_value]
 struct Item {
     /// Which product.
     product: Remote<Product>,

@@ -125,6 +125,7 @@ macro_rules! __conformance_tests {
 /// One test a case, for a [`Datastore`](crate::storage::Datastore): a name, a closure that opens a store in a
 /// [`Place`](crate::conformance::Place), and those settings of a [`Suite`](crate::conformance::Suite) that it needs,
 /// such as `reopens` or `record_bytes_max(4096)`.
+#[doc(hidden)]
 #[macro_export]
 macro_rules! __conformance_datastore {
     ($name:ident, $open:expr $(, $setting:ident $(( $($value:expr),* ))?)* $(,)?) => {
@@ -144,6 +145,7 @@ macro_rules! __conformance_datastore {
 
 /// One test a case, for a [`KeyValue`](crate::storage::KeyValue) and for the datastore over it; as
 /// [`datastore!`](crate::conformance::datastore).
+#[doc(hidden)]
 #[macro_export]
 macro_rules! __conformance_key_value {
     ($name:ident, $open:expr $(, $setting:ident $(( $($value:expr),* ))?)* $(,)?) => {

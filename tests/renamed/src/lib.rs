@@ -8,6 +8,20 @@ use objects::prelude::*;
 pub struct Bell {
     /// How often it rang.
     rang: u32,
+    /// How it sounds.
+    tone: Option<Tone>,
+}
+
+/// How a bell sounds.
+#[remote_value]
+pub enum Tone {
+    /// As this note.
+    Note(char),
+    /// Like nothing on earth.
+    Strange {
+        /// At these frequencies.
+        hertz: Vec<f32>,
+    },
 }
 
 #[remote_object]
@@ -16,6 +30,11 @@ impl Bell {
     pub fn ring(&mut self, _cx: &Context, times: u32) -> Result<u32, BellError> {
         self.rang = self.rang.checked_add(times).ok_or(BellError::Worn { rang: self.rang })?;
         Ok(self.rang)
+    }
+
+    /// Changes how it sounds, and answers how it sounded.
+    pub fn tune(&mut self, tone: Tone) -> Option<Tone> {
+        self.tone.replace(tone)
     }
 }
 
@@ -36,7 +55,11 @@ pub mod handed_on {
 
 /// The key `crate` finds it there.
 pub mod by_key {
-    use crate::handed_on::library::{RemoteError, remote_object};
+    use crate::handed_on::library::{RemoteError, remote_object, remote_value};
+
+    /// What a gong is made of.
+    #[remote_value(crate = "crate::handed_on::library")]
+    pub struct Metal<T>(pub T);
 
     /// A gong.
     #[remote_object(crate = "crate::handed_on::library")]
@@ -48,8 +71,8 @@ pub mod by_key {
     #[remote_object(crate = "crate::handed_on::library")]
     impl Gong {
         /// Hangs it up.
-        pub fn hang(&mut self) -> Result<(), GongError> {
-            self.hangs = true;
+        pub fn hang(&mut self, of: Metal<String>) -> Result<(), GongError> {
+            self.hangs = !of.0.is_empty();
             Ok(())
         }
     }
