@@ -31,6 +31,8 @@ pub enum Plan {
     After(Gate),
     /// Does it after so many turns of the scheduler.
     Slow(usize),
+    /// Does it after a time.
+    Late(Duration),
     /// A put: certainly without effect. Anything else: an error.
     Refuse,
     /// Answers that it does not know, and has done it.
@@ -41,7 +43,7 @@ pub enum Plan {
     LostForGood,
     /// A load: the state of another record under this meta.
     Torn,
-    /// A put: panics after it was done.
+    /// Panics; a put after it was done.
     Panic,
 }
 
@@ -185,7 +187,8 @@ impl Scripted {
 
     async fn read<T>(&self, on: On, name: &str, ask: impl Future<Output = Result<T>>) -> Result<T> {
         match self.plan(on, name) {
-            None | Some(Plan::Torn | Plan::Panic) => ask.await,
+            None | Some(Plan::Torn) => ask.await,
+            Some(Plan::Panic) => panic!("a store with a bug"),
             Some(Plan::Before(gate)) => {
                 gate.pass().await;
                 ask.await
@@ -197,6 +200,10 @@ impl Scripted {
             }
             Some(Plan::Slow(turns)) => {
                 slow(turns).await;
+                ask.await
+            }
+            Some(Plan::Late(time)) => {
+                tokio::time::sleep(time).await;
                 ask.await
             }
             Some(_) => Err(lost()),
@@ -235,6 +242,10 @@ impl Datastore for Scripted {
                     let answer = self.inner.cas(register, seen, new).await;
                     gate.pass().await;
                     answer
+                }
+                Some(Plan::Late(time)) => {
+                    tokio::time::sleep(time).await;
+                    self.inner.cas(register, seen, new).await
                 }
                 Some(Plan::LostButDone) => {
                     self.inner.cas(register, seen, new).await;
@@ -289,6 +300,10 @@ impl Datastore for Scripted {
                 }
                 Some(Plan::Slow(turns)) => {
                     slow(turns).await;
+                    self.inner.put(key, seen, record).await
+                }
+                Some(Plan::Late(time)) => {
+                    tokio::time::sleep(time).await;
                     self.inner.put(key, seen, record).await
                 }
                 Some(Plan::Refuse) => Put::Refused(lost()),
