@@ -74,6 +74,36 @@ async fn an_async_edit_whose_time_is_up_is_undone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_async_edit_that_was_undone_after_it_had_told_others_does_not_call_itself_undone() {
+    for then in ["hang", "panic", "grow"] {
+        let store = Scripted::exclusive();
+        let service = service(&store).await;
+        let host = service.host();
+        let args = json!({ "to": "/objects/tally/b", "then": then });
+        let answer = call(host, "a", "tell-and", args).within(SECOND).now().await;
+        assert_eq!(failure(&answer).1, Outcome::Unknown, "{then}: {answer:?}");
+        assert_eq!((outcome(host, &store, "a").await, outcome(host, &store, "b").await), (0, 1));
+    }
+    // A refused put, and the confirm of a life that is over.
+    for killed in [false, true] {
+        let store = Scripted::shared();
+        let service = service(&store).await;
+        let host = service.host();
+        add(host, "a", 0).now().await.unwrap();
+        let gate = Gate::shut();
+        store.next(On::Put, "a", if killed { Plan::Before(gate.clone()) } else { Plan::Refuse });
+        let told = call(host, "a", "tell", json!({ "to": "/objects/tally/b", "by": 1 })).sent().await;
+        if killed {
+            gate.reached(1).await;
+            kill(&store, "node").await;
+        }
+        gate.open();
+        assert_eq!(failure(&told.answer().await).1, Outcome::Unknown);
+        assert_eq!(outcome(host, &store, "b").await, 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_whose_time_is_up_in_its_put_is_unknown_and_the_failed_ones_of_its_turn_are_not() {
     for store in [Scripted::exclusive(), Scripted::shared(), Scripted::over(Ordered::store())] {
         for lands in [true, false] {
