@@ -116,3 +116,16 @@ async fn a_put_that_a_failing_store_does_not_answer_is_not_waited_for() {
     assert_eq!(failure(&edit.answer().await), (Kind::OutcomeUnknown, Outcome::Unknown));
     assert!(began.elapsed() < Duration::from_secs(2));
 }
+
+/// A store that panics is a store with a bug, and no reason to answer nothing any more.
+#[tokio::test(start_paused = true)]
+async fn a_confirm_that_panicked_is_not_the_end_of_all_confirms() {
+    let store = Scripted::shared();
+    let service = service(&store).await;
+    let host = service.host();
+    add(host, "a", 1).now().await.unwrap();
+    store.next(On::Get, "node/", Plan::Panic);
+    let hit = get(host, "a").sent().await;
+    assert_eq!(failure(&hit.answer().await).1, Outcome::NotExecuted);
+    assert_eq!(value(&get(host, "a").now().await), 1);
+}
