@@ -32,6 +32,8 @@ pub struct Locks {
     rounds: Arc<Rounds>,
     confirmed: Mutex<Option<Instant>>,
     stopped: OnceLock<Error>,
+    /// Waits for the store to fail, and holds it meanwhile.
+    watch: OnceLock<tokio::task::AbortHandle>,
 }
 
 /// How long a store that does not answer is asked whether we are up.
@@ -66,6 +68,7 @@ impl Locks {
             rounds: Arc::default(),
             confirmed: Mutex::new(None),
             stopped: OnceLock::new(),
+            watch: OnceLock::new(),
             cache: Arc::new(cache),
             random,
         });
@@ -73,7 +76,8 @@ impl Locks {
             locks.joined_life().await?;
             tokio::spawn(keep_beating(Arc::downgrade(&locks)));
         }
-        tokio::spawn(watch_store(Arc::downgrade(&locks)));
+        let watch = tokio::spawn(watch_store(Arc::clone(&locks.cache), Arc::downgrade(&locks)));
+        let _ = locks.watch.set(watch.abort_handle());
         Ok(locks)
     }
 
@@ -390,6 +394,14 @@ impl Drop for Unsettled<'_> {
     }
 }
 
+impl Drop for Locks {
+    fn drop(&mut self) {
+        if let Some(watch) = self.watch.get() {
+            watch.abort();
+        }
+    }
+}
+
 fn new_life(random: &Random) -> Arc<str> {
     random.next_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
 }
@@ -416,10 +428,7 @@ async fn keep_beating(locks: Weak<Locks>) {
 }
 
 /// Ends everything when the store says that it failed for good.
-async fn watch_store(locks: Weak<Locks>) {
-    let Some(strong) = locks.upgrade() else { return };
-    let cache = Arc::clone(&strong.cache);
-    drop(strong);
+async fn watch_store(cache: Arc<Cache>, locks: Weak<Locks>) {
     let error = cache.failed().await;
     let Some(locks) = locks.upgrade() else { return };
     tracing::error!(?error, "the datastore failed; nothing is answered from here on");

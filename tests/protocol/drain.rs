@@ -117,6 +117,19 @@ async fn a_put_that_a_failing_store_does_not_answer_is_not_waited_for() {
     assert!(began.elapsed() < Duration::from_secs(2));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_dropped_lets_its_store_go() {
+    for store in [Scripted::exclusive(), Scripted::shared()] {
+        let service = service(&store).await;
+        add(service.host(), "a", 1).now().await.unwrap();
+        let gone = Arc::downgrade(&store);
+        drop(store);
+        drop(service);
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(gone.strong_count(), 0, "a file would stay locked");
+    }
+}
+
 /// A store that panics is a store with a bug, and no reason to answer nothing any more.
 #[tokio::test(start_paused = true)]
 async fn a_confirm_that_panicked_is_not_the_end_of_all_confirms() {
