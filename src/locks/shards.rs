@@ -126,7 +126,9 @@ impl Locks {
         }
         let epoch = before.as_ref().map_or(0, |row| row.epoch) + 1;
         let mine = ShardRow { owner: Some(me.to_string()), epoch };
-        let after = change(&self.cache, &register, |found| (found == before.as_ref()).then(|| mine.clone())).await?;
+        // An earlier try may have landed late: what was only read is written once more.
+        let may = |found: Option<&ShardRow>| found == before.as_ref() || found == Some(&mine);
+        let after = change(&self.cache, &register, |found| may(found).then(|| mine.clone())).await?;
         if after.as_ref() != Some(&mine) {
             return Err(Error::new(Kind::WrongNode, "another node took this object's shard at the same time"));
         }

@@ -37,7 +37,7 @@ pub enum Plan {
     Refuse,
     /// Answers that it does not know, and has done it.
     LostButDone,
-    /// Answers that it does not know, and does it when told to: see [`Scripted::land`].
+    /// Answers that it does not know, and does it when told to: see [`Scripted::land`] and [`Scripted::land_cas`].
     LostUntilLater,
     /// Answers that it does not know, and never does it.
     LostForGood,
@@ -78,6 +78,7 @@ struct Script {
     plans: Vec<Planned>,
     puts: Vec<(ObjectKey, Option<Seen>, Record)>,
     late: Vec<(ObjectKey, Option<Seen>, Record)>,
+    late_cas: Vec<(Register, Option<Rev>, Vec<u8>)>,
     loads: usize,
     gets: usize,
 }
@@ -161,6 +162,16 @@ impl Scripted {
             answers.push(self.inner.put(&key, seen.as_ref(), &record).await);
         }
         answers
+    }
+
+    /// The same for changes of registers; tells whether one of them was applied.
+    pub async fn land_cas(&self) -> bool {
+        let late = std::mem::take(&mut self.script().late_cas);
+        let mut applied = false;
+        for (register, seen, new) in late {
+            applied |= matches!(self.inner.cas(&register, seen.as_ref(), &new).await, Cas::Applied(_));
+        }
+        applied
     }
 
     /// What really stands there.
@@ -251,7 +262,11 @@ impl Datastore for Scripted {
                     self.inner.cas(register, seen, new).await;
                     Cas::Unknown(lost())
                 }
-                Some(Plan::LostForGood | Plan::LostUntilLater | Plan::Refuse) => Cas::Unknown(lost()),
+                Some(Plan::LostUntilLater) => {
+                    self.script().late_cas.push((register.clone(), seen.cloned(), new.to_vec()));
+                    Cas::Unknown(lost())
+                }
+                Some(Plan::LostForGood | Plan::Refuse) => Cas::Unknown(lost()),
                 _ => self.inner.cas(register, seen, new).await,
             }
         })
