@@ -655,3 +655,6 @@ impl<T: Send + 'static> Drop for Detached<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
