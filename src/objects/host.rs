@@ -25,7 +25,7 @@ use super::registry::Registry;
 use super::remote::Authorities;
 use super::request::{Answered, Conditions, Freshness, Listed, Op, Reply, Request, Success, Tier};
 use super::snapshot::Snapshot;
-use super::turn::{EditCall, Progress, Turn, Turned, absent, caught, panicked, too_late};
+use super::turn::{EditCall, Progress, Turn, Turned, absent, caught, panicked, too_late, undone};
 use super::waits::Waits;
 use crate::clock::{self, Instant};
 use crate::config::{Config, IDEMPOTENCY_KEY_BYTES_MAX, REQUEST_TIMEOUT_MAX, TURN_CALLS_MAX};
@@ -596,8 +596,8 @@ fn release(calls: Vec<EditCall>, answers: &mut Vec<Answered>) {
 /// Answers all calls of a turn that is over. Those that failed in it have no effect, whatever became of the others; but
 /// what they saw never was, so they too are told only that, as are those that wait.
 fn over(error: &Error, not_executed: Error, calls: Vec<EditCall>, answers: &mut Vec<Answered>) -> Settled {
-    for answer in answers.iter_mut() {
-        *answer = Err(if answer.is_err() { not_executed.clone() } else { error.clone() });
+    for (call, answer) in calls.iter().zip(answers.iter_mut()) {
+        *answer = Err(undone(if answer.is_err() { not_executed.clone() } else { error.clone() }, &call.frame));
     }
     release(calls, answers);
     Settled::Over(not_executed)
@@ -657,3 +657,6 @@ impl<T: Send + 'static> Drop for Detached<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

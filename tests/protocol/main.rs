@@ -2,10 +2,15 @@
 
 mod caller;
 mod columns;
+mod deadlines;
+mod drain;
 mod durable;
+mod hangups;
+mod keys;
 mod objects;
 mod ordered;
 mod refused;
 mod shared;
 mod store;
+mod tags;
 mod unknown;

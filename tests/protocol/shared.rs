@@ -293,6 +293,28 @@ async fn a_take_whose_answer_was_lost_is_made_sure_of() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_take_that_landed_late_is_written_once_more_and_not_taken_from_a_read() {
+    let store = Scripted::shared();
+    let service = service(&store).await;
+    store.always(On::Cas, "shard/", Plan::LostUntilLater);
+    assert_eq!(failure(&get(service.host(), "a").now().await).1, Outcome::NotExecuted);
+    store.calm();
+    let gate = Gate::shut();
+    store.next(On::Get, "shard/", Plan::After(gate.clone()));
+    let written = add(service.host(), "a", 1).sent().await;
+    gate.reached(1).await;
+    assert!(store.land_cas().await);
+    let register = Register::shard(key("a").shard(1024));
+    let landed = store.inner().get(&register).await.unwrap().unwrap();
+    gate.open();
+    let written = written.answer().await;
+    assert_eq!((number(&written), tag(&written).epoch()), (1, 1));
+    let now = store.inner().get(&register).await.unwrap().unwrap();
+    assert_eq!(now.value, landed.value);
+    assert_ne!(now.rev, landed.rev, "a value that was only read proves nothing about a quorum");
+}
+
 /// A state that was published, or loaded, under a Hold that ended since, while the node, in a new life, holds the object
 /// again: others may have written it in between.
 #[tokio::test(start_paused = true)]
