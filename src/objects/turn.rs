@@ -81,8 +81,11 @@ impl Progress {
 
 /// A call whose deadline passed before it took effect.
 pub(crate) fn too_late(frame: &Frame) -> Error {
-    let error = Error::new(Kind::DeadlineExceeded, "the deadline passed before the call took effect");
-    // It changed nothing here; what it asked of others may have.
+    undone(Error::new(Kind::DeadlineExceeded, "the deadline passed before the call took effect"), frame)
+}
+
+/// The error of a call that changed nothing here. What it asked of other objects may have had its effect.
+pub(crate) fn undone(error: Error, frame: &Frame) -> Error {
     if frame.has_called_edit() { error.with_outcome(Outcome::Unknown) } else { error }
 }
 
@@ -160,7 +163,7 @@ impl<'a> Turn<'a> {
             Ok(future) => {
                 match tokio::time::timeout_at(call.frame.deadline, AssertUnwindSafe(future).catch_unwind()).await {
                     Ok(Ok((state, answer))) => answer.map(|body| replied(state, reply.is_some(), body)),
-                    Ok(Err(panic)) => Err(panicked(&panic)),
+                    Ok(Err(panic)) => Err(undone(panicked(&panic), &call.frame)),
                     Err(_) => Err(too_late(&call.frame)),
                 }
             }
@@ -257,10 +260,8 @@ impl<'a> Turn<'a> {
             state.encode(&mut json)?;
             if json.len() > self.state_bytes_max {
                 let (is, may) = (json.len(), self.state_bytes_max);
-                return Err(Error::new(
-                    Kind::StateTooLarge,
-                    format!("the state would be {is} bytes; at most {may} are kept"),
-                ));
+                let text = format!("the state would be {is} bytes; at most {may} are kept");
+                return Err(undone(Error::new(Kind::StateTooLarge, text), &call.frame));
             }
         }
         if clock::now() >= call.frame.deadline || !call.progress.commit() {
