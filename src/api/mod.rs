@@ -48,5 +48,7 @@ mod client;
 
 #[cfg(feature = "client")]
 pub use client::Client;
+#[cfg(feature = "client")]
+pub(crate) use client::Outbound;
 #[cfg(feature = "http")]
 pub use layers::Api;
