@@ -1,7 +1,7 @@
 //! A struct becomes a durable object with a URI: its `&self` methods are views, its `&mut self` methods edits, called over
 //! plain HTTP or from Rust. An object runs one edit at a time, and an answer leaves only when what it says is durable.
 //!
-//! ```no_run
+//! ```no_run,standalone_crate
 //! use remote_object::prelude::*;
 //!
 //! #[remote_object]
