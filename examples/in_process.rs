@@ -14,7 +14,10 @@ pub struct Todo {
 pub enum TodoError {
     /// There is no such thing on the list
     #[status(404)]
-    NotThere { open: u32 },
+    NotThere {
+        /// How many are open.
+        open: u32,
+    },
 }
 
 #[remote_object]

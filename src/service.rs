@@ -62,7 +62,6 @@ impl Service {
     /// The HTTP routes of its objects, for an axum app: alone, merged, or nested below a prefix. Requests to other paths
     /// are left to the app.
     #[cfg(feature = "http")]
-    #[must_use]
     pub fn router<S: Clone + Send + Sync + 'static>(&self) -> axum::Router<S> {
         self.api.router().with_state(())
     }

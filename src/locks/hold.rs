@@ -16,7 +16,7 @@ pub struct Hold {
     pub(super) life: Arc<str>,
     next: AtomicU64,
     over: AtomicBool,
-    /// Objects whose last put was never answered: their next load seals them.
+    /// Objects whose last put was given up before it was answered: their next load seals them.
     unsettled: Mutex<HashSet<ObjectKey>>,
 }
 

@@ -42,7 +42,8 @@ pub(super) async fn join(cache: &Cache, id: &str, name: &str) -> Result<()> {
         format: FORMAT,
     };
     change(cache, &Register::node(id), |found| found.is_none().then(|| row.clone())).await?;
-    beat(cache, id).await.map(|_| ())
+    let dead = || Error::store("this life was declared dead before it had begun");
+    beat(cache, id).await?.map(|_| ()).ok_or_else(dead)
 }
 
 /// Writes `dead` with a write of our own that was applied: a `dead` that was only read may be known to one replica, and

@@ -1,6 +1,6 @@
 //! Shards: taking them, and doing things under a Hold.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::cache::{Cache, Published};
 use crate::clock::{self, Instant, Random};
 use crate::config::{PUT_UNKNOWN_MAX, SHARDS};
 use crate::error::{Error, Kind, Outcome, Result};
-use crate::model::{Caps, Loaded, ObjectKey, Page, Put, Record, Register, Rev, Scan, Seen};
+use crate::model::{Caps, Loaded, ObjectKey, Ordering, Page, Put, Record, Register, Rev, Scan, Seen};
 
 /// Who owns what, as far as this process is concerned.
 #[derive(Debug)]
@@ -77,12 +77,6 @@ impl Locks {
         Ok(locks)
     }
 
-    /// What the store is.
-    #[must_use]
-    pub fn caps(&self) -> Caps {
-        self.caps
-    }
-
     /// Whether anything can be answered at all.
     ///
     /// # Errors
@@ -126,7 +120,7 @@ impl Locks {
         if after.as_ref() != Some(&mine) {
             return Err(Error::new(Kind::WrongNode, "another node took this object's shard at the same time"));
         }
-        let id = self.next_hold.fetch_add(1, Ordering::Relaxed);
+        let id = self.next_hold.fetch_add(1, Relaxed);
         let hold = Arc::new(Hold::new(id, epoch, Arc::clone(&me)));
         let mut holds = self.holds.write().unwrap_or_else(PoisonError::into_inner);
         // Fenced while it was being taken: the row names a life that is over.
@@ -164,7 +158,7 @@ impl Locks {
                 "a record is of a later epoch than this owner's: another owner wrote it, or the store was restored");
             return Err(Error::new(Kind::WrongNode, "another node owns this object").with_key(key));
         }
-        let ordered = self.caps.ordering == crate::model::Ordering::Ordered;
+        let ordered = self.caps.ordering == Ordering::Ordered;
         let seal = ordered && (found.record.version.epoch() < hold.epoch || hold.is_unsettled(key));
         Ok((loaded, seal))
     }
@@ -197,12 +191,16 @@ impl Locks {
         seen: Option<&Seen>,
         record: &Record,
     ) -> std::result::Result<Rev, Commit> {
-        let mut unknown_since: Option<Instant> = None;
+        let give_up = clock::now() + PUT_UNKNOWN_MAX;
+        let mut unknown = false;
         let mut pause = RETRY_FIRST;
+        let mut unsettled = Unsettled { hold, key, is: self.caps.ordering == Ordering::Ordered };
         loop {
-            let error = match self.cache.put(key, seen, record).await {
+            let put = tokio::time::timeout_at(give_up, self.cache.put(key, seen, record));
+            let error = match put.await.unwrap_or_else(|_| Put::Unknown(Error::store("a put was not answered at all")))
+            {
                 Put::Stored(rev) => {
-                    if unknown_since.is_some() {
+                    if std::mem::take(&mut unsettled.is) {
                         hold.settle(key);
                     }
                     return Ok(rev);
@@ -210,20 +208,19 @@ impl Locks {
                 Put::Conflict(version) if version.epoch() > hold.epoch => {
                     hold.end();
                     tracing::warn!(object = %key, %version, epoch = hold.epoch, "fenced by a later owner");
-                    let error = Error::new(Kind::WrongNode, "another node took this object over").with_key(key);
-                    return Err(match unknown_since {
-                        // An earlier attempt may have landed before the later owner loaded.
-                        Some(_) => Commit::Unknown(error),
-                        None => Commit::Refused(error),
-                    });
+                    let error = Error::new(Kind::StoreUnavailable, "another node took this object over").with_key(key);
+                    // An earlier attempt may have landed before the later owner loaded.
+                    return Err(if unknown { Commit::Unknown(error) } else { Commit::Refused(error) });
                 }
                 Put::Conflict(_) => return Err(Commit::Moved),
-                Put::Refused(error) if unknown_since.is_none() => return Err(Commit::Refused(error)),
+                Put::Refused(error) if !unknown => {
+                    unsettled.is = false;
+                    return Err(Commit::Refused(error));
+                }
                 Put::Refused(error) | Put::Unknown(error) => error,
             };
-            let since = *unknown_since.get_or_insert_with(clock::now);
-            hold.unsettle(key);
-            if hold.is_over() || self.stopped.get().is_some() || clock::now() - since > PUT_UNKNOWN_MAX {
+            unknown = true;
+            if hold.is_over() || self.stopped.get().is_some() || clock::now() >= give_up {
                 hold.end();
                 return Err(Commit::Unknown(error));
             }
@@ -248,21 +245,23 @@ impl Locks {
 
     async fn confirm_life(self: &Arc<Self>, life: &Arc<str>) -> Result<()> {
         let began = clock::now();
-        let (locks, asked) = (Arc::clone(self), Arc::clone(life));
-        // The round borrows nothing of this call: it may go on for others.
-        match self.rounds.join(async move { locks.read_life(asked).await }).await {
-            Confirmed::Up(up) if up == *life => {
-                let mut confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
-                *confirmed = (*confirmed).max(Some(began));
-                Ok(())
+        loop {
+            let (locks, asked) = (Arc::clone(self), Arc::clone(life));
+            // The round borrows nothing of this call: it may go on for others.
+            match self.rounds.join(async move { locks.read_life(asked).await }).await {
+                Confirmed::Up(up) if up == *life => {
+                    let mut confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+                    *confirmed = (*confirmed).max(Some(began));
+                    return Ok(());
+                }
+                Confirmed::Fenced(over) if over == *life => {
+                    self.fenced(&over);
+                    return Err(fenced_error());
+                }
+                Confirmed::Silent(error) => return Err(error),
+                // The round was one of another life of this process, and says nothing of this one.
+                Confirmed::Up(_) | Confirmed::Fenced(_) => {}
             }
-            // The round asked for a life before or after this one.
-            Confirmed::Up(_) => Err(fenced_error()),
-            Confirmed::Fenced(over) => {
-                self.fenced(&over);
-                Err(fenced_error())
-            }
-            Confirmed::Silent(error) => Err(error),
         }
     }
 
@@ -293,9 +292,11 @@ impl Locks {
     /// `bad-request` for a cursor that is none of the store's; `store-unavailable`.
     pub async fn scan(self: &Arc<Self>, what: &Scan, after: Option<&str>, limit: usize) -> Result<Page> {
         self.ready()?;
+        // After a fencing the next life need not have begun yet.
+        let life = self.joined_life().await?;
         let page = self.cache.scan(what, after, limit).await?;
         if !self.caps.exclusive {
-            self.confirm_life(&self.life()).await?;
+            self.confirm_life(&life).await?;
         }
         Ok(page)
     }
@@ -331,7 +332,11 @@ impl Locks {
         let mut joined = self.joined.lock().await;
         let life = self.life();
         if joined.as_ref() != Some(&life) {
-            incarnation::join(&self.cache, &life, &self.name).await?;
+            if let Err(error) = incarnation::join(&self.cache, &life, &self.name).await {
+                // Its row may stand there, or come later: what is tried next is another life.
+                self.renew(&life);
+                return Err(error);
+            }
             tracing::info!(incarnation = &*life, node = self.name, "joined");
             *joined = Some(Arc::clone(&life));
         }
@@ -342,17 +347,40 @@ impl Locks {
         Arc::clone(&self.life.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Another life instead of this one, unless there is one already.
+    fn renew(&self, life: &str) -> bool {
+        let mut current = self.life.write().unwrap_or_else(PoisonError::into_inner);
+        let is_this = **current == *life;
+        if is_this {
+            *current = new_life(&self.random);
+        }
+        is_this
+    }
+
     /// This life is over (rule R8): everything under it is dropped, and another begins with the next take.
     fn fenced(&self, life: &str) {
-        let mut current = self.life.write().unwrap_or_else(PoisonError::into_inner);
-        if **current != *life {
+        if !self.renew(life) {
             return;
         }
         tracing::error!(incarnation = life, "declared dead by another node; dropping everything and joining again");
-        *current = new_life(&self.random);
-        drop(current);
         for hold in self.holds.write().unwrap_or_else(PoisonError::into_inner).iter_mut().filter_map(Option::take) {
             hold.end();
+        }
+    }
+}
+
+/// Remembers an object whose put was given up, in whatever way, before the store said that it is settled: on an ordered
+/// store it may land at any time, so the next load seals the object.
+struct Unsettled<'a> {
+    hold: &'a Hold,
+    key: &'a ObjectKey,
+    is: bool,
+}
+
+impl Drop for Unsettled<'_> {
+    fn drop(&mut self) {
+        if self.is {
+            self.hold.unsettle(self.key);
         }
     }
 }

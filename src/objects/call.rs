@@ -16,8 +16,11 @@ use crate::model::ObjectUri;
 #[must_use = "a call does nothing until it is run: `cx.call(…)`, `host.call(…)` or `client.call(…)`"]
 pub struct Call<T, E = NoError, K = Edit> {
     request: CallRequest,
-    types: PhantomData<fn() -> (T, E, K)>,
+    types: Types<T, E, K>,
 }
+
+/// A call is sent between threads whatever its types are.
+type Types<T, E, K> = PhantomData<fn() -> (T, E, K)>;
 
 /// The kind of a `&self` method.
 #[derive(Clone, Copy, Debug)]

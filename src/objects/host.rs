@@ -19,7 +19,7 @@ use super::call::{Call, CallKind, CallRequest, read_reply};
 use super::context::{Frame, ViewContext};
 use super::failure::{CallError, RemoteError};
 use super::idempotency::Keyed;
-use super::mailbox::{Entered, Mailboxes, Owner, Reader};
+use super::mailbox::{Entered, Mailboxes, Owner, Reader, Shown};
 use super::object::{Run, TypeDef};
 use super::registry::Registry;
 use super::remote::Authorities;
@@ -282,8 +282,8 @@ impl Host {
             Some(hold) => hold,
             None => core.locks.take(&frame.key).await?,
         };
-        let snapshot = match self.published(&hold, &frame.key) {
-            Some(snapshot) => snapshot,
+        let Shown { hold, snapshot } = match self.published(&hold, &frame.key) {
+            Some(snapshot) => Shown { hold, snapshot },
             None if freshness.only_if_cached => {
                 return Err(Error::new(Kind::NotCached, "no copy of the object is at hand"));
             }
@@ -306,16 +306,16 @@ impl Host {
     }
 
     /// The published state of an object that L1 does not have; loads it if nobody is at it.
-    async fn load_beside(&self, key: &ObjectKey, tier: &mut Tier) -> Result<Arc<Snapshot>> {
+    async fn load_beside(&self, key: &ObjectKey, tier: &mut Tier) -> Result<Shown> {
         let answer = match self.0.mailboxes.read(key) {
-            Reader::Published(snapshot) => {
+            Reader::Published(shown) => {
                 *tier = Tier::L1;
-                return Ok(snapshot);
+                return Ok(shown);
             }
             Reader::Refused(error) => return Err(error),
             Reader::Waits(answer) => answer,
             Reader::Owner(owner, answer) => {
-                tokio::spawn(self.clone().drive(owner, Vec::new()));
+                tokio::spawn(self.clone().drive(owner, Vec::new(), false));
                 answer
             }
         };
@@ -386,6 +386,7 @@ impl Host {
             && let Some(hold) = self.0.locks.held(owner.key())
             && let Some(base) = self.published(&hold, owner.key())
         {
+            owner.publish(&hold, &base);
             let turn = self.clone().turn_of_one(owner, hold, base, call);
             return match timeout_at(frame.deadline, Detached(Some(Box::pin(turn)))).await {
                 Ok(answer) => answer,
@@ -394,7 +395,7 @@ impl Host {
         }
         let mut answer = None;
         let call = waiting(call, &mut answer);
-        tokio::spawn(self.clone().drive(owner, vec![call]));
+        tokio::spawn(self.clone().drive(owner, vec![call], false));
         match answer {
             Some(answer) => await_answer(&frame, &progress, answer).await,
             None => Err(Error::internal("a call waits without a way to be answered")),
@@ -411,17 +412,17 @@ impl Host {
         let settled = self.settle(&owner, &hold, &base, turned, vec![call], &mut answers).await;
         match settled {
             Settled::Published(snapshot) => {
-                if let Some(owner) = owner.release(&snapshot) {
-                    tokio::spawn(self.drive(owner, Vec::new()));
+                if let Some(owner) = owner.release(&hold, &snapshot) {
+                    tokio::spawn(self.drive(owner, Vec::new(), false));
                 }
             }
             Settled::Over(error) => owner.fail(&error.clone().with_outcome(Outcome::NotExecuted)),
             Settled::Moved(calls) => {
-                let (frame, progress) = (Arc::clone(&calls[0].frame), Arc::clone(&calls[0].progress));
+                let asked = calls.first().map(|call| (Arc::clone(&call.frame), Arc::clone(&call.progress)));
                 let mut answer = None;
                 let calls = calls.into_iter().map(|call| waiting(call, &mut answer)).collect();
-                tokio::spawn(self.drive(owner, calls));
-                if let Some(answer) = answer {
+                tokio::spawn(self.drive(owner, calls, true));
+                if let (Some((frame, progress)), Some(answer)) = (asked, answer) {
                     return await_answer(&frame, &progress, answer).await;
                 }
             }
@@ -429,31 +430,34 @@ impl Host {
         answers.pop().unwrap_or_else(|| Err(Error::internal("a turn without an answer")))
     }
 
-    /// Owns an object until nothing waits for it: loads it, and runs turn after turn.
-    async fn drive(self, mut owner: Owner, first: Vec<EditCall>) {
+    /// Owns an object until nothing waits for it: loads it, and runs turn after turn. `moved`: what L1 has of it is not
+    /// what is in the store.
+    async fn drive(self, mut owner: Owner, first: Vec<EditCall>, mut moved: bool) {
         owner.put_back(first);
         'activation: loop {
-            let (hold, mut base) = match self.activate(&owner).await {
+            let (hold, mut base) = match self.activate(&owner, moved).await {
                 Ok(active) => active,
                 Err(error) => return owner.fail(&error.with_outcome(Outcome::NotExecuted)),
             };
-            owner.publish(&base);
+            moved = false;
+            owner.publish(&hold, &base);
             loop {
                 let Some((next, calls)) = owner.next(TURN_CALLS_MAX) else { return };
                 owner = next;
                 if calls.is_empty() {
-                    owner.publish(&base);
+                    owner.publish(&hold, &base);
                     continue;
                 }
                 match self.turn(&owner, &hold, &base, calls).await {
                     Settled::Published(snapshot) => base = snapshot,
                     Settled::Moved(calls) => {
                         owner.put_back(calls);
+                        moved = true;
                         continue 'activation;
                     }
                     Settled::Over(error) => return owner.fail(&error.with_outcome(Outcome::NotExecuted)),
                 }
-                owner.publish(&base);
+                owner.publish(&hold, &base);
                 if !hold.is_good() {
                     continue 'activation;
                 }
@@ -461,18 +465,17 @@ impl Host {
         }
     }
 
-    /// The Hold and the published state of an object: from L1, else from the store.
-    async fn activate(&self, owner: &Owner) -> Result<(Arc<Hold>, Arc<Snapshot>)> {
+    /// The Hold and the published state of an object: from L1, unless it `moved`, else from the store.
+    async fn activate(&self, owner: &Owner, moved: bool) -> Result<(Arc<Hold>, Arc<Snapshot>)> {
         let key = owner.key();
         let hold = self.0.locks.take(key).await?;
-        if let Some(snapshot) = self.published(&hold, key) {
+        if let Some(snapshot) = self.published(&hold, key).filter(|_| !moved) {
             return Ok((hold, snapshot));
         }
-        let def = self.def(key)?;
-        let (loaded, seal) = self.0.locks.load(&hold, key).await?;
-        let mut snapshot = match loaded {
-            Some(loaded) => Snapshot::read(def, key, loaded)?,
-            None => Snapshot::absent(),
+        let (mut snapshot, seal) = match self.load(&hold, key).await {
+            // Its columns may have been read apart.
+            Err(error) if error.kind() == Kind::RecordCorrupt => self.load(&hold, key).await?,
+            loaded => loaded?,
         };
         if seal {
             snapshot = self.seal(&hold, key, snapshot).await?;
@@ -480,6 +483,12 @@ impl Host {
         let snapshot = Arc::new(snapshot);
         self.0.locks.publish(&hold, key, Arc::clone(&snapshot) as _);
         Ok((hold, snapshot))
+    }
+
+    async fn load(&self, hold: &Hold, key: &ObjectKey) -> Result<(Snapshot, bool)> {
+        let (loaded, seal) = self.0.locks.load(hold, key).await?;
+        let read = loaded.map(|loaded| Snapshot::read(self.def(key)?, key, loaded));
+        Ok((read.transpose()?.unwrap_or_else(Snapshot::absent), seal))
     }
 
     /// Puts a record of an earlier epoch back under this one (rule R3), so that no late put of an earlier owner shadows it.
@@ -527,8 +536,10 @@ impl Host {
         let Turned { life, memory, version } = turned;
         let Some(version) = version else {
             // Nothing is to be put, and what the calls saw is settled; it is to be confirmed all the same.
-            if let Err(error) = self.0.locks.confirm(hold).await {
-                return over(error.with_outcome(Outcome::NotExecuted), calls, answers);
+            if let Err(error) =
+                self.0.locks.confirm(hold).await.map_err(|error| error.with_outcome(Outcome::NotExecuted))
+            {
+                return over(&error, error.clone(), calls, answers);
             }
             release(calls, answers);
             return Settled::Published(Arc::clone(base));
@@ -539,19 +550,32 @@ impl Host {
                 let seen = Some(Seen { version, rev });
                 let snapshot = Arc::new(Snapshot { seen, life, memory });
                 self.0.locks.publish(hold, key, Arc::clone(&snapshot) as _);
+                // L1 may have forgotten it by now: whoever has an answer must find it here.
+                owner.publish(hold, &snapshot);
                 release(calls, answers);
                 Settled::Published(snapshot)
             }
             Commit::Moved => {
                 answers.clear();
-                Settled::Moved(calls)
+                // A plain edit runs again unseen. One that has told other objects of it would tell them twice.
+                let (told, again): (Vec<_>, Vec<_>) = calls.into_iter().partition(|call| call.frame.has_called_edit());
+                for call in told {
+                    let undone = "the call was undone here; what it asked of other objects may have happened";
+                    call.answer(Err(Error::new(Kind::OutcomeUnknown, undone).with_key(key)));
+                }
+                Settled::Moved(again)
             }
-            Commit::Refused(error) => over(error.with_outcome(Outcome::NotExecuted), calls, answers),
+            Commit::Refused(error) => {
+                let error = error.with_outcome(Outcome::NotExecuted);
+                let over = over(&error, error.clone(), calls, answers);
+                // This turn is undone; the calls behind it may fare better.
+                if hold.is_good() { Settled::Published(Arc::clone(base)) } else { over }
+            }
             Commit::Unknown(error) => {
-                let unknown = Error::new(Kind::OutcomeUnknown, "the call may have taken effect: the store did not say")
-                    .with_key(key)
-                    .with_detail(format!("{error:?}"));
-                over(unknown, calls, answers)
+                let why = format!("{error:?}");
+                let unknown = Error::new(Kind::OutcomeUnknown, "the call may have taken effect: the store did not say");
+                let not_executed = Error::store(why.clone()).with_key(key);
+                over(&unknown.with_key(key).with_detail(why), not_executed, calls, answers)
             }
         }
     }
@@ -570,15 +594,13 @@ fn release(calls: Vec<EditCall>, answers: &mut Vec<Answered>) {
 }
 
 /// Answers all calls of a turn that is over. Those that failed in it have no effect, whatever became of the others; but
-/// what they saw never was, so they too are told only that.
-fn over(error: Error, calls: Vec<EditCall>, answers: &mut Vec<Answered>) -> Settled {
+/// what they saw never was, so they too are told only that, as are those that wait.
+fn over(error: &Error, not_executed: Error, calls: Vec<EditCall>, answers: &mut Vec<Answered>) -> Settled {
     for answer in answers.iter_mut() {
-        let failed = answer.is_err();
-        let told = if failed { error.clone().with_outcome(Outcome::NotExecuted) } else { error.clone() };
-        *answer = Err(told);
+        *answer = Err(if answer.is_err() { not_executed.clone() } else { error.clone() });
     }
     release(calls, answers);
-    Settled::Over(error)
+    Settled::Over(not_executed)
 }
 
 /// Gives a call a way to be answered.

@@ -11,17 +11,25 @@ use tokio::sync::oneshot;
 use super::snapshot::Snapshot;
 use super::turn::{EditCall, Keyed};
 use crate::error::{Error, Kind, Result};
+use crate::locks::Hold;
 use crate::model::{KeyHash, ObjectKey};
 
 const SHARDS: usize = 64;
 
+/// A published state, and the Hold it is of: only while that one stands may it be shown.
+#[derive(Clone)]
+pub(crate) struct Shown {
+    pub(crate) hold: Arc<Hold>,
+    pub(crate) snapshot: Arc<Snapshot>,
+}
+
 /// What a reader that waits for a load gets.
-pub(crate) type LoadReply = oneshot::Sender<Result<Arc<Snapshot>>>;
+pub(crate) type LoadReply = oneshot::Sender<Result<Shown>>;
 
 #[derive(Default)]
 struct Mailbox {
     /// The last published state, so that views need not wait for the running turn when L1 has forgotten it.
-    published: Option<Arc<Snapshot>>,
+    published: Option<Shown>,
     calls: VecDeque<EditCall>,
     loads: Vec<LoadReply>,
     /// The keyed calls of the running turn.
@@ -49,11 +57,11 @@ pub(crate) enum Entered<T> {
 /// What a reader finds.
 pub(crate) enum Reader {
     /// A published state.
-    Published(Arc<Snapshot>),
+    Published(Shown),
     /// The answer will come.
-    Waits(oneshot::Receiver<Result<Arc<Snapshot>>>),
+    Waits(oneshot::Receiver<Result<Shown>>),
     /// Nobody runs the object: the caller loads it, for himself too.
-    Owner(Owner, oneshot::Receiver<Result<Arc<Snapshot>>>),
+    Owner(Owner, oneshot::Receiver<Result<Shown>>),
     /// Too many wait.
     Refused(Error),
 }
@@ -106,8 +114,9 @@ impl Mailboxes {
                 Reader::Owner(self.owner(key), answer)
             }
             Some(mailbox) => {
-                if let Some(published) = &mailbox.published {
-                    return Reader::Published(Arc::clone(published));
+                // What was published under a Hold that ended since is of a time that is over.
+                if let Some(shown) = mailbox.published.as_ref().filter(|shown| shown.hold.is_good()) {
+                    return Reader::Published(shown.clone());
                 }
                 if mailbox.loads.len() >= self.queue_max {
                     return Reader::Refused(busy(self.queue_max));
@@ -148,15 +157,16 @@ impl Owner {
     }
 
     /// Shows a state to the readers that wait and to those that come while the turn runs.
-    pub(crate) fn publish(&self, snapshot: &Arc<Snapshot>) {
+    pub(crate) fn publish(&self, hold: &Arc<Hold>, snapshot: &Arc<Snapshot>) {
         let Some(mailboxes) = &self.mailboxes else { return };
         let mut shard = mailboxes.shard(&self.key);
         let Some(mailbox) = shard.get_mut(&self.key) else { return };
-        mailbox.published = Some(Arc::clone(snapshot));
+        let shown = Shown { hold: Arc::clone(hold), snapshot: Arc::clone(snapshot) };
+        mailbox.published = Some(shown.clone());
         let loads = std::mem::take(&mut mailbox.loads);
         drop(shard);
         for load in loads {
-            let _ = load.send(Ok(Arc::clone(snapshot)));
+            let _ = load.send(Ok(shown.clone()));
         }
     }
 
@@ -180,7 +190,7 @@ impl Owner {
     }
 
     /// Ends a turn that nobody joined. Where somebody waits meanwhile, the owner goes on with what was published.
-    pub(crate) fn release(mut self, published: &Arc<Snapshot>) -> Option<Self> {
+    pub(crate) fn release(mut self, hold: &Arc<Hold>, published: &Arc<Snapshot>) -> Option<Self> {
         let mailboxes = self.mailboxes.take()?;
         let mut shard = mailboxes.shard(&self.key);
         let mailbox = shard.get_mut(&self.key)?;
@@ -190,7 +200,7 @@ impl Owner {
         }
         drop(shard);
         self.mailboxes = Some(mailboxes);
-        self.publish(published);
+        self.publish(hold, published);
         Some(self)
     }
 

@@ -43,19 +43,6 @@ fn sqlite(_url: &str, _path: &str) -> Result<Arc<dyn Datastore>> {
     Err(Error::config(format!("this build has no store sqlite:; there are: {LEGAL}")))
 }
 
-/// A store's URL and what it survives, for people: `sqlite:./objectd.db (survives power loss, one process)`.
-#[must_use]
-pub fn describe(url: &str, store: &dyn Datastore) -> String {
-    use crate::model::Durability::{PowerSafe, ProcessSafe, Weak};
-    let caps = store.caps();
-    let survives = match caps.durability {
-        PowerSafe => "survives power loss",
-        ProcessSafe => "survives the process, not power loss",
-        Weak => "ends with the process",
-    };
-    format!("{url} ({survives}, {})", if caps.exclusive { "one process" } else { "shared" })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,11 +64,5 @@ mod tests {
             assert!(error.message().contains(says), "{url:?}: {error}");
             assert!(!error.message().contains('\n'));
         }
-    }
-
-    #[test]
-    fn memory_opens_and_says_what_it_is() {
-        let store = open("memory:").unwrap();
-        assert_eq!(describe("memory:", &*store), "memory: (ends with the process, one process)");
     }
 }

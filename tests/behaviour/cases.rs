@@ -102,7 +102,7 @@ pub async fn a_view_runs_beside_the_running_turn(world: &World) -> Script {
     let slow = world.call(probe("a").add_slowly(10, 400));
     let look = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        let began = tokio::time::Instant::now();
+        let began = remote_object::clock::now();
         let seen = world.call(probe("a").value()).await;
         assert!(began.elapsed() < Duration::from_millis(250), "the view did not wait for the turn");
         assert_eq!(*seen.as_ref().unwrap(), 1, "it saw what was published, nothing of the working copy");
@@ -224,7 +224,7 @@ pub async fn an_error_of_a_called_object_is_handed_on(world: &World) -> Script {
 
 pub async fn a_ring_of_calls_is_named_at_once(world: &World) -> Script {
     let mut script = Script::default();
-    let began = tokio::time::Instant::now();
+    let began = remote_object::clock::now();
     let answer = world.call(probe("a").along(vec![probe("b"), probe("c"), probe("a")])).await;
     assert!(began.elapsed() < Duration::from_millis(500), "it waited for no deadline");
     script.note(&answer);
@@ -241,7 +241,7 @@ pub async fn a_ring_of_calls_is_named_at_once(world: &World) -> Script {
 
 pub async fn calls_that_wait_on_each_other_crosswise_are_answered(world: &World) -> Script {
     let mut script = Script::default();
-    let began = tokio::time::Instant::now();
+    let began = remote_object::clock::now();
     let one = world.call(probe("a").meet(probe("b"), 100));
     let other = world.call(probe("b").meet(probe("a"), 100));
     let (one, other) = tokio::join!(one, other);

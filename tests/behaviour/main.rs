@@ -1,5 +1,7 @@
 //! One suite of behaviours, run in every way there is to run objects: the results, and the errors, are the same.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 mod cases;
 mod objects;
 mod world;

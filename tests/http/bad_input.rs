@@ -153,7 +153,10 @@ async fn a_header_of_ours_that_does_not_parse_is_400() {
             [("GET", "/objects/counter/a"), ("POST", "/objects/counter/a/reset"), ("GET", "/objects/counter")]
         {
             let problem = world.ask(verb, path, &[(name, value)], "").await.is_problem(400, "bad-request");
-            assert!(problem["detail"].as_str().unwrap().to_ascii_lowercase().replace(' ', "-").contains(name), "{problem}");
+            assert!(
+                problem["detail"].as_str().unwrap().to_ascii_lowercase().replace(' ', "-").contains(name),
+                "{problem}"
+            );
         }
     }
     let mut wire = world.wire().await;
