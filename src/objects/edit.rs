@@ -207,9 +207,9 @@ impl Host {
             if let Err(error) =
                 self.0.locks.confirm(hold).await.map_err(|error| error.with_outcome(Outcome::NotExecuted))
             {
-                return over(&error, error.clone(), calls, answers);
+                return over(&error, error.clone(), owner, calls, answers);
             }
-            release(calls, answers);
+            release(owner, calls, answers);
             return Settled::Published(Arc::clone(base));
         };
         let record = Snapshot::record(life.as_ref(), &memory, version);
@@ -220,7 +220,7 @@ impl Host {
                 self.0.locks.publish(hold, key, Arc::clone(&snapshot) as _);
                 // L1 may have forgotten it by now: whoever has an answer must find it here.
                 owner.publish(hold, &snapshot);
-                release(calls, answers);
+                release(owner, calls, answers);
                 Settled::Published(snapshot)
             }
             Commit::Moved => {
@@ -235,7 +235,7 @@ impl Host {
             }
             Commit::Refused(error) => {
                 let error = error.with_outcome(Outcome::NotExecuted);
-                let over = over(&error, error.clone(), calls, answers);
+                let over = over(&error, error.clone(), owner, calls, answers);
                 // This turn is undone; the calls behind it may fare better.
                 if hold.is_good() { Settled::Published(Arc::clone(base)) } else { over }
             }
@@ -243,14 +243,18 @@ impl Host {
                 let why = format!("{error:?}");
                 let unknown = Error::new(Kind::OutcomeUnknown, "the call may have taken effect: the store did not say");
                 let not_executed = Error::store(why.clone()).with_key(key);
-                over(&unknown.with_key(key).with_detail(why), not_executed, calls, answers)
+                over(&unknown.with_key(key).with_detail(why), not_executed, owner, calls, answers)
             }
         }
     }
 }
 
 /// Answers the calls of a turn; where a call has nobody to reply to, its answer stays.
-fn release(calls: Vec<EditCall>, answers: &mut Vec<Answered>) {
+fn release(owner: &Owner, calls: Vec<EditCall>, answers: &mut Vec<Answered>) {
+    if calls.iter().any(|call| call.keyed.is_some()) {
+        // Whoever has the answer may ask again with its key at once.
+        owner.end_turn();
+    }
     let all = std::mem::take(answers);
     for (call, answer) in calls.into_iter().zip(all) {
         if call.reply.is_some() {
@@ -263,11 +267,17 @@ fn release(calls: Vec<EditCall>, answers: &mut Vec<Answered>) {
 
 /// Answers all calls of a turn that is over. Those that failed in it have no effect, whatever became of the others; but
 /// what they saw never was, so they too are told only that, as are those that wait.
-fn over(error: &Error, not_executed: Error, calls: Vec<EditCall>, answers: &mut Vec<Answered>) -> Settled {
+fn over(
+    error: &Error,
+    not_executed: Error,
+    owner: &Owner,
+    calls: Vec<EditCall>,
+    answers: &mut Vec<Answered>,
+) -> Settled {
     for (call, answer) in calls.iter().zip(answers.iter_mut()) {
         *answer = Err(undone(if answer.is_err() { not_executed.clone() } else { error.clone() }, &call.frame));
     }
-    release(calls, answers);
+    release(owner, calls, answers);
     Settled::Over(not_executed)
 }
 
