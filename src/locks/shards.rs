@@ -209,7 +209,8 @@ impl Locks {
         let mut unsettled = Unsettled { hold, key, is: self.caps.ordering == Ordering::Ordered };
         loop {
             let put = tokio::time::timeout_at(give_up, self.cache.put(key, seen, record));
-            let error = match put.await.unwrap_or_else(|_| Put::Unknown(Error::store("a put was not answered at all"))) {
+            let error = match put.await.unwrap_or_else(|_| Put::Unknown(Error::store("a put was not answered at all")))
+            {
                 Put::Stored(rev) => {
                     if std::mem::take(&mut unsettled.is) {
                         hold.settle(key);

@@ -536,7 +536,9 @@ impl Host {
         let Turned { life, memory, version } = turned;
         let Some(version) = version else {
             // Nothing is to be put, and what the calls saw is settled; it is to be confirmed all the same.
-            if let Err(error) = self.0.locks.confirm(hold).await.map_err(|error| error.with_outcome(Outcome::NotExecuted)) {
+            if let Err(error) =
+                self.0.locks.confirm(hold).await.map_err(|error| error.with_outcome(Outcome::NotExecuted))
+            {
                 return over(&error, error.clone(), calls, answers);
             }
             release(calls, answers);

@@ -28,7 +28,14 @@ async fn no_answer_of_a_turn_leaves_before_its_put_is_durable() {
         for (warm, done) in [(false, false), (true, false), (true, true)] {
             let service = service(&store).await;
             let host = service.host();
-            let before = if warm { value(&{ add(host, "a", 10).now().await.unwrap(); get(host, "a").now().await }) } else { 0 };
+            let before = if warm {
+                value(&{
+                    add(host, "a", 10).now().await.unwrap();
+                    get(host, "a").now().await
+                })
+            } else {
+                0
+            };
             let gate = hold(&store, done);
             let edit = add(host, "a", 1).sent().await;
             // These wait for the turn after, whose put is free.
