@@ -54,15 +54,18 @@ where
     let authorities = asked.api.host.authorities();
     let args = if safe {
         let pairs = query_pairs(asked.parts.uri.query())?;
-        body::refuse_body(asked, &head, body).await?;
+        if !body.is_end_stream() {
+            Box::pin(body::refuse_body(asked, &head, body)).await?;
+        }
         Args::from_query(pairs, method.params, authorities)?
     } else {
         refuse_query(asked)?;
-        let text = body::read_json(asked, &head, body, false).await?;
+        let empty = body.is_end_stream();
+        let text = if empty { Bytes::new() } else { Box::pin(body::read_json(asked, &head, body, false)).await? };
         Args::from_body(text, method.params, asked.api.limits().json_depth, authorities)?
     };
     let question = request(asked, &head, key, Op::Call(method, args), view);
-    let mut reply = asked.api.host.answer(question).await?;
+    let mut reply = asked.host_answer(question).await?;
     if view {
         reply::check_read(&mut reply, &head.conditions, safe)?;
     }

@@ -85,7 +85,7 @@ where
         // What a creation means anyway, and what a type that demands a condition asks for.
         question.conditions.if_none_match = Some(Tags::Any);
     }
-    let reply = asked.api.host.answer(question).await?;
+    let reply = asked.host_answer(question).await?;
     Ok(reply::response(asked, reply, Shape { described: true, location: Some(&location) }))
 }
 

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderValue, Method, Response};
 use http_body_util::Full;
 use hyper::body::Body;
 use tokio::net::TcpListener;
@@ -26,7 +26,7 @@ use super::{body, calls, collection, health, object, server};
 use crate::clock::{self, Instant, Random};
 use crate::config::Limits;
 use crate::error::{Error, Kind, Result};
-use crate::objects::{Host, TypeDef};
+use crate::objects::{Answered, Host, Request, TypeDef};
 
 /// What every answer is.
 pub(crate) type Answer = Response<Full<Bytes>>;
@@ -106,7 +106,7 @@ impl Api {
         &self.0
     }
 
-    pub(crate) async fn serve_one<B>(self, request: Request<B>) -> Result<Answer, Infallible>
+    pub(crate) async fn serve_one<B>(self, request: http::Request<B>) -> Result<Answer, Infallible>
     where
         B: Body<Data = Bytes> + Unpin + Send,
         B::Error: std::fmt::Display,
@@ -115,7 +115,7 @@ impl Api {
     }
 
     /// Answers one request, whatever it is.
-    pub(crate) async fn handle<B>(&self, request: Request<B>, prefix: &str) -> Answer
+    pub(crate) async fn handle<B>(&self, request: http::Request<B>, prefix: &str) -> Answer
     where
         B: Body<Data = Bytes> + Unpin + Send,
         B::Error: std::fmt::Display,
@@ -131,7 +131,7 @@ impl Api {
             Ok(Err(refusal)) => {
                 let slow = matches!(refusal.error.kind(), Kind::RequestTimeout | Kind::DeadlineExceeded);
                 if !body.is_end_stream() && !slow && !expects_continue(&parts.headers) {
-                    body::drain(&mut body, api.limits()).await;
+                    Box::pin(body::drain(&mut body, api.limits())).await;
                 }
                 asked.refuse(&refusal)
             }
@@ -161,6 +161,8 @@ impl Inner {
 }
 
 impl<'a> Asked<'a> {
+    // What is rare, or large, is boxed below here: a future is moved whole several times before it runs, and the size of
+    // its largest branch is what every request would pay.
     async fn answer<B>(&self, body: &mut B, slot: &mut &'a Slot) -> Result<Answer, Refusal>
     where
         B: Body<Data = Bytes> + Unpin + Send,
@@ -175,7 +177,7 @@ impl<'a> Asked<'a> {
         match route {
             Route::Collection(type_name) => {
                 let entry = self.api.type_entry(&type_name)?;
-                collection::answer(self, entry, body, slot).await
+                Box::pin(collection::answer(self, entry, body, slot)).await
             }
             Route::Object(type_name, id) => {
                 let entry = self.api.type_entry(&type_name)?;
@@ -207,6 +209,14 @@ impl<'a> Asked<'a> {
             );
         }
         answer
+    }
+
+    /// Asks the host.
+    ///
+    /// # Errors
+    /// Whatever the object, or the way to it, answers.
+    pub(crate) async fn host_answer(&self, question: Request) -> Answered {
+        Box::pin(self.api.host.answer(question)).await
     }
 
     /// When the answer is worth nothing any more, counted from the head.

@@ -47,9 +47,11 @@ pub(crate) const DOCUMENTED: &[&str] = &[
 /// The media type of states, arguments and replies.
 pub(crate) const JSON: &str = "application/json";
 /// The media type of problems (RFC 9457).
+#[cfg(feature = "http")]
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// `type` of a problem of ours is this and its code.
+#[cfg(feature = "http")]
 pub(crate) const PROBLEM_TYPE: &str = "urn:remote-object:problem:";
 /// `type` of a method's own error is this and its code.
 pub(crate) const METHOD_ERROR_TYPE: &str = "urn:remote-object:method-error:";

@@ -45,24 +45,32 @@ where
     let head = Head::read(&asked.parts.headers)?;
     reply::check_accept(&head)?;
     refuse_query(asked)?;
-    let op = match asked.parts.method {
-        Method::PUT => Op::Replace(state(asked, &head, body, false).await?),
-        Method::PATCH => Op::Patch(state(asked, &head, body, true).await?),
-        Method::DELETE => {
-            body::refuse_body(asked, &head, body).await?;
-            Op::Delete
-        }
-        _ => {
-            body::refuse_body(asked, &head, body).await?;
-            Op::Get
-        }
-    };
-    let safe = matches!(op, Op::Get);
-    let mut reply = asked.api.host.answer(request(asked, &head, key, op, safe)).await?;
+    let safe = reply::is_safe(&asked.parts.method);
+    let op = if safe && body.is_end_stream() { Op::Get } else { Box::pin(read_op(asked, &head, body)).await? };
+    let mut reply = asked.host_answer(request(asked, &head, key, op, safe)).await?;
     if safe {
         reply::check_read(&mut reply, &head.conditions, true)?;
     }
     Ok(reply::response(asked, reply, Shape { described: true, location: None }))
+}
+
+async fn read_op<B>(asked: &Asked<'_>, head: &Head<'_>, body: &mut B) -> Result<Op, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin + Send,
+    B::Error: std::fmt::Display,
+{
+    Ok(match asked.parts.method {
+        Method::PUT => Op::Replace(state(asked, head, body, false).await?),
+        Method::PATCH => Op::Patch(state(asked, head, body, true).await?),
+        Method::DELETE => {
+            body::refuse_body(asked, head, body).await?;
+            Op::Delete
+        }
+        _ => {
+            body::refuse_body(asked, head, body).await?;
+            Op::Get
+        }
+    })
 }
 
 /// The question to the host. Conditions of reads are held against the answer, here; keys mean nothing to them.

@@ -4,6 +4,7 @@
 //! one that waits, since a confirm must start after all the answer could have seen was settled.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
@@ -48,7 +49,9 @@ impl Rounds {
                 before.await;
             }
             rounds.begin();
-            read.await
+            // A panic of a store would otherwise be that of every round after this one.
+            let read = AssertUnwindSafe(read).catch_unwind().await;
+            read.unwrap_or_else(|_| Confirmed::Silent(Error::internal("the datastore panicked in a read")))
         };
         let round = round.boxed().shared();
         queue.waiting = Some(round.clone());

@@ -83,8 +83,9 @@ impl Hold {
         self.unsettled.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
     }
 
+    /// As if so many versions had been given.
     #[cfg(test)]
-    pub(super) fn skip_to(&self, seq: u64) {
+    pub(crate) fn skip_to(&self, seq: u64) {
         self.next.store(seq, Ordering::Relaxed);
     }
 }

@@ -32,6 +32,8 @@ pub struct Locks {
     rounds: Arc<Rounds>,
     confirmed: Mutex<Option<Instant>>,
     stopped: OnceLock<Error>,
+    /// Waits for the store to fail, and holds it meanwhile.
+    watch: OnceLock<tokio::task::AbortHandle>,
 }
 
 /// How long a store that does not answer is asked whether we are up.
@@ -66,6 +68,7 @@ impl Locks {
             rounds: Arc::default(),
             confirmed: Mutex::new(None),
             stopped: OnceLock::new(),
+            watch: OnceLock::new(),
             cache: Arc::new(cache),
             random,
         });
@@ -73,7 +76,8 @@ impl Locks {
             locks.joined_life().await?;
             tokio::spawn(keep_beating(Arc::downgrade(&locks)));
         }
-        tokio::spawn(watch_store(Arc::downgrade(&locks)));
+        let watch = tokio::spawn(watch_store(Arc::clone(&locks.cache), Arc::downgrade(&locks)));
+        let _ = locks.watch.set(watch.abort_handle());
         Ok(locks)
     }
 
@@ -116,7 +120,9 @@ impl Locks {
         }
         let epoch = before.as_ref().map_or(0, |row| row.epoch) + 1;
         let mine = ShardRow { owner: Some(me.to_string()), epoch };
-        let after = change(&self.cache, &register, |found| (found == before.as_ref()).then(|| mine.clone())).await?;
+        // An earlier try may have landed late: what was only read is written once more.
+        let may = |found: Option<&ShardRow>| found == before.as_ref() || found == Some(&mine);
+        let after = change(&self.cache, &register, |found| may(found).then(|| mine.clone())).await?;
         if after.as_ref() != Some(&mine) {
             return Err(Error::new(Kind::WrongNode, "another node took this object's shard at the same time"));
         }
@@ -385,6 +391,14 @@ impl Drop for Unsettled<'_> {
     }
 }
 
+impl Drop for Locks {
+    fn drop(&mut self) {
+        if let Some(watch) = self.watch.get() {
+            watch.abort();
+        }
+    }
+}
+
 fn new_life(random: &Random) -> Arc<str> {
     random.next_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
 }
@@ -411,10 +425,7 @@ async fn keep_beating(locks: Weak<Locks>) {
 }
 
 /// Ends everything when the store says that it failed for good.
-async fn watch_store(locks: Weak<Locks>) {
-    let Some(strong) = locks.upgrade() else { return };
-    let cache = Arc::clone(&strong.cache);
-    drop(strong);
+async fn watch_store(cache: Arc<Cache>, locks: Weak<Locks>) {
     let error = cache.failed().await;
     let Some(locks) = locks.upgrade() else { return };
     tracing::error!(?error, "the datastore failed; nothing is answered from here on");

@@ -1,6 +1,6 @@
 //! A published state: what views run on, and what the next turn builds upon.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 
@@ -41,10 +41,22 @@ pub(crate) struct Memory {
     pub(crate) other: Vec<(Bytes, Bytes)>,
 }
 
+impl Memory {
+    /// What most objects remember, kept once for all of them.
+    fn none() -> Arc<Self> {
+        static NONE: LazyLock<Arc<Memory>> = LazyLock::new(Arc::default);
+        Arc::clone(&NONE)
+    }
+
+    fn is_none(&self) -> bool {
+        self.kept.is_empty() && self.other.is_empty() && self.horizon == Version::default() && self.schema == 0
+    }
+}
+
 impl Snapshot {
     /// Of an object that has no record.
     pub(crate) fn absent() -> Self {
-        Self { seen: None, life: None, memory: Arc::default() }
+        Self { seen: None, life: None, memory: Memory::none() }
     }
 
     /// Of a record, checked.
@@ -66,7 +78,8 @@ impl Snapshot {
             Some(Life { state: state.into(), json: record.state, ver: meta.ver, born: meta.born })
         };
         let memory = Memory { kept: meta.idempotency, horizon: meta.horizon, schema: meta.schema, other: meta.other };
-        Ok(Self { seen: Some(Seen { version: record.version, rev }), life, memory: Arc::new(memory) })
+        let memory = if memory.is_none() { Memory::none() } else { Arc::new(memory) };
+        Ok(Self { seen: Some(Seen { version: record.version, rev }), life, memory })
     }
 
     /// The entity tag; `None` where nothing is.

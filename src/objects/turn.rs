@@ -81,8 +81,11 @@ impl Progress {
 
 /// A call whose deadline passed before it took effect.
 pub(crate) fn too_late(frame: &Frame) -> Error {
-    let error = Error::new(Kind::DeadlineExceeded, "the deadline passed before the call took effect");
-    // It changed nothing here; what it asked of others may have.
+    undone(Error::new(Kind::DeadlineExceeded, "the deadline passed before the call took effect"), frame)
+}
+
+/// The error of a call that changed nothing here. What it asked of other objects may have had its effect.
+pub(crate) fn undone(error: Error, frame: &Frame) -> Error {
     if frame.has_called_edit() { error.with_outcome(Outcome::Unknown) } else { error }
 }
 
@@ -154,13 +157,12 @@ impl<'a> Turn<'a> {
             return self.run(host, call);
         };
         let context = Context::new(host.clone(), Arc::clone(&call.frame));
-        let copy = self.copy();
-        let made = std::panic::catch_unwind(AssertUnwindSafe(|| run(copy, context, args.clone())));
+        let made = std::panic::catch_unwind(AssertUnwindSafe(|| run(self.copy(), context, args.clone())));
         let ran = match made {
             Ok(future) => {
                 match tokio::time::timeout_at(call.frame.deadline, AssertUnwindSafe(future).catch_unwind()).await {
                     Ok(Ok((state, answer))) => answer.map(|body| replied(state, reply.is_some(), body)),
-                    Ok(Err(panic)) => Err(panicked(&panic)),
+                    Ok(Err(panic)) => Err(undone(panicked(&panic), &call.frame)),
                     Err(_) => Err(too_late(&call.frame)),
                 }
             }
@@ -236,6 +238,25 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// The state as JSON, no larger than it may be. It stays in memory, so it gets no more room than it needs.
+    fn encode(&self, state: &dyn State) -> Result<Vec<u8>> {
+        const SLACK: usize = 32;
+        let mut json = Vec::with_capacity(self.life.as_ref().map_or(SLACK, |life| life.json.len() + 8));
+        std::panic::catch_unwind(AssertUnwindSafe(|| state.encode(&mut json)))
+            .unwrap_or_else(|panic| Err(panicked(&panic)))?;
+        if json.len() > self.state_bytes_max {
+            let (is, may) = (json.len(), self.state_bytes_max);
+            return Err(Error::new(
+                Kind::StateTooLarge,
+                format!("the state would be {is} bytes; at most {may} are kept"),
+            ));
+        }
+        if json.capacity() - json.len() > SLACK {
+            json.shrink_to_fit();
+        }
+        Ok(json)
+    }
+
     /// A state that a client sent.
     fn read(&self, host: &Host, body: &[u8]) -> Result<Box<dyn State>> {
         let (state, refused) = host.authorities().scope(|| (self.def.decode_strict)(body));
@@ -251,18 +272,10 @@ impl<'a> Turn<'a> {
     /// Accepts what ran, or leaves everything as it was.
     fn after(&mut self, call: &EditCall, ran: Result<Ran>) -> Answered {
         let Ran { state, success, body } = ran?;
-        let mut json = Vec::new();
-        if let Some(state) = &state {
-            json.reserve(self.life.as_ref().map_or(64, |life| life.json.len() + 16));
-            state.encode(&mut json)?;
-            if json.len() > self.state_bytes_max {
-                let (is, may) = (json.len(), self.state_bytes_max);
-                return Err(Error::new(
-                    Kind::StateTooLarge,
-                    format!("the state would be {is} bytes; at most {may} are kept"),
-                ));
-            }
-        }
+        let json = match &state {
+            Some(state) => self.encode(&**state).map_err(|error| undone(error, &call.frame))?,
+            None => Vec::new(),
+        };
         if clock::now() >= call.frame.deadline || !call.progress.commit() {
             return Err(too_late(&call.frame));
         }

@@ -1,11 +1,18 @@
 //! The protocol against a store that does its worst: who may write, when an answer may leave, what it then says.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 mod caller;
 mod columns;
+mod deadlines;
+mod drain;
 mod durable;
+mod hangups;
+mod keys;
 mod objects;
 mod ordered;
 mod refused;
 mod shared;
 mod store;
+mod tags;
 mod unknown;

@@ -224,7 +224,7 @@ async fn the_second_node_is_refused_while_the_first_beats_and_takes_over_after_i
     let frozen = Gate::shut();
     one.always(On::Cas, CONFIRM, Plan::Before(frozen.clone()));
     one.always(On::Get, CONFIRM, Plan::Before(frozen.clone()));
-    let began = tokio::time::Instant::now();
+    let began = remote_object::clock::now();
     let (edit, read) = (add(first.host(), "a", 100).sent().await, get(first.host(), "a").sent().await);
     let refused = call(first.host(), "a", "refuse", json!({ "by": 1 })).sent().await;
     let taken = add(second.host(), "a", 10).now().await;
@@ -269,7 +269,7 @@ async fn a_restart_under_the_same_name_need_not_wait_for_its_former_life() {
     let one = Scripted::over(inner.clone());
     let first = named(&one, "host").await;
     add(first.host(), "a", 1).now().await.unwrap();
-    let began = tokio::time::Instant::now();
+    let began = remote_object::clock::now();
     let two = Scripted::over(inner);
     let second = named(&two, "host").await;
     assert_eq!(number(&add(second.host(), "a", 1).now().await), 2);
@@ -291,6 +291,28 @@ async fn a_take_whose_answer_was_lost_is_made_sure_of() {
         let row: serde_json::Value = serde_json::from_slice(&row.value).unwrap();
         assert_eq!(row["epoch"], tag(&written).epoch(), "the row has another epoch than the versions");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_take_that_landed_late_is_written_once_more_and_not_taken_from_a_read() {
+    let store = Scripted::shared();
+    let service = service(&store).await;
+    store.always(On::Cas, "shard/", Plan::LostUntilLater);
+    assert_eq!(failure(&get(service.host(), "a").now().await).1, Outcome::NotExecuted);
+    store.calm();
+    let gate = Gate::shut();
+    store.next(On::Get, "shard/", Plan::After(gate.clone()));
+    let written = add(service.host(), "a", 1).sent().await;
+    gate.reached(1).await;
+    assert!(store.land_cas().await);
+    let register = Register::shard(key("a").shard(1024));
+    let landed = store.inner().get(&register).await.unwrap().unwrap();
+    gate.open();
+    let written = written.answer().await;
+    assert_eq!((number(&written), tag(&written).epoch()), (1, 1));
+    let now = store.inner().get(&register).await.unwrap().unwrap();
+    assert_eq!(now.value, landed.value);
+    assert_ne!(now.rev, landed.rev, "a value that was only read proves nothing about a quorum");
 }
 
 /// A state that was published, or loaded, under a Hold that ended since, while the node, in a new life, holds the object

@@ -31,17 +31,19 @@ pub enum Plan {
     After(Gate),
     /// Does it after so many turns of the scheduler.
     Slow(usize),
+    /// Does it after a time.
+    Late(Duration),
     /// A put: certainly without effect. Anything else: an error.
     Refuse,
     /// Answers that it does not know, and has done it.
     LostButDone,
-    /// Answers that it does not know, and does it when told to: see [`Scripted::land`].
+    /// Answers that it does not know, and does it when told to: see [`Scripted::land`] and [`Scripted::land_cas`].
     LostUntilLater,
     /// Answers that it does not know, and never does it.
     LostForGood,
     /// A load: the state of another record under this meta.
     Torn,
-    /// A put: panics after it was done.
+    /// Panics; a put after it was done.
     Panic,
 }
 
@@ -76,6 +78,7 @@ struct Script {
     plans: Vec<Planned>,
     puts: Vec<(ObjectKey, Option<Seen>, Record)>,
     late: Vec<(ObjectKey, Option<Seen>, Record)>,
+    late_cas: Vec<(Register, Option<Rev>, Vec<u8>)>,
     loads: usize,
     gets: usize,
 }
@@ -161,6 +164,16 @@ impl Scripted {
         answers
     }
 
+    /// The same for changes of registers; tells whether one of them was applied.
+    pub async fn land_cas(&self) -> bool {
+        let late = std::mem::take(&mut self.script().late_cas);
+        let mut applied = false;
+        for (register, seen, new) in late {
+            applied |= matches!(self.inner.cas(&register, seen.as_ref(), &new).await, Cas::Applied(_));
+        }
+        applied
+    }
+
     /// What really stands there.
     pub async fn stored(&self, key: &ObjectKey) -> Option<Loaded> {
         self.inner.load(key).await.unwrap()
@@ -185,7 +198,8 @@ impl Scripted {
 
     async fn read<T>(&self, on: On, name: &str, ask: impl Future<Output = Result<T>>) -> Result<T> {
         match self.plan(on, name) {
-            None | Some(Plan::Torn | Plan::Panic) => ask.await,
+            None | Some(Plan::Torn) => ask.await,
+            Some(Plan::Panic) => panic!("a store with a bug"),
             Some(Plan::Before(gate)) => {
                 gate.pass().await;
                 ask.await
@@ -197,6 +211,10 @@ impl Scripted {
             }
             Some(Plan::Slow(turns)) => {
                 slow(turns).await;
+                ask.await
+            }
+            Some(Plan::Late(time)) => {
+                tokio::time::sleep(time).await;
                 ask.await
             }
             Some(_) => Err(lost()),
@@ -236,11 +254,19 @@ impl Datastore for Scripted {
                     gate.pass().await;
                     answer
                 }
+                Some(Plan::Late(time)) => {
+                    tokio::time::sleep(time).await;
+                    self.inner.cas(register, seen, new).await
+                }
                 Some(Plan::LostButDone) => {
                     self.inner.cas(register, seen, new).await;
                     Cas::Unknown(lost())
                 }
-                Some(Plan::LostForGood | Plan::LostUntilLater | Plan::Refuse) => Cas::Unknown(lost()),
+                Some(Plan::LostUntilLater) => {
+                    self.script().late_cas.push((register.clone(), seen.cloned(), new.to_vec()));
+                    Cas::Unknown(lost())
+                }
+                Some(Plan::LostForGood | Plan::Refuse) => Cas::Unknown(lost()),
                 _ => self.inner.cas(register, seen, new).await,
             }
         })
@@ -289,6 +315,10 @@ impl Datastore for Scripted {
                 }
                 Some(Plan::Slow(turns)) => {
                     slow(turns).await;
+                    self.inner.put(key, seen, record).await
+                }
+                Some(Plan::Late(time)) => {
+                    tokio::time::sleep(time).await;
                     self.inner.put(key, seen, record).await
                 }
                 Some(Plan::Refuse) => Put::Refused(lost()),

@@ -31,17 +31,17 @@ const CONNECTIONS: usize = 32;
 /// How long, and with which luck.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// How often the server is killed
-    #[arg(long, default_value_t = 60)]
-    rounds: u32,
-    /// Stop after so many seconds, whatever the rounds
+    /// How often the server is killed under load [default: 60, or as often as --seconds allow]
+    #[arg(long)]
+    rounds: Option<u32>,
+    /// Stop after so many seconds
     #[arg(long)]
     seconds: Option<u64>,
     /// The choices of another run: which calls, and how long until each kill
     #[arg(long)]
     seed: Option<u64>,
     /// The server
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", overrides_with = "objectd")]
     objectd: Option<PathBuf>,
 }
 
@@ -58,7 +58,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let dir = programs.join(format!("crash-data-{}", std::process::id()));
     fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
     let seed = options.seed.unwrap_or_else(seed_of_now);
-    println!("seed {seed}, {} rounds, {CONNECTIONS} connections, {}", options.rounds, objectd.display());
+    let rounds = options.rounds.unwrap_or(if options.seconds.is_some() { u32::MAX } else { 60 });
+    println!("seed {seed}, {CONNECTIONS} connections, {}", objectd.display());
     let mut test = Test {
         objectd,
         log: dir.join("log"),
@@ -70,7 +71,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         kills: 0,
     };
     let limit = options.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
-    let violations = test.rounds(options.rounds, limit)?;
+    let violations = test.rounds(rounds, limit)?;
     test.report();
     if violations.is_empty() {
         fs::remove_dir_all(&test.dir)?;

@@ -1,0 +1,124 @@
+//! What needs a look below the door: an epoch whose numbers come to an end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::cache::Cache;
+use crate::clock::Random;
+use crate::model::Version;
+use crate::prelude::*;
+use crate::storage::Memory;
+
+/// A sum.
+#[remote_object]
+struct Sum {
+    value: i64,
+}
+
+#[remote_object]
+impl Sum {
+    pub fn value(&self) -> i64 {
+        self.value
+    }
+
+    pub fn add(&mut self, by: i64) -> i64 {
+        self.value += by;
+        self.value
+    }
+
+    pub async fn add_slowly(&mut self, by: i64) -> i64 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        self.value += by;
+        self.value
+    }
+}
+
+async fn host() -> Host {
+    let cache = Cache::new(Memory::store(), 1 << 20);
+    let locks = Locks::join(cache, "node", Random::seeded(1)).await.unwrap();
+    let registry = Registry::new(&[TypeDef::of::<Sum>()], false).unwrap();
+    Host::new(registry, locks, Arc::default(), None)
+}
+
+async fn add(host: &Host, id: &str, method: &str) -> (i64, Version) {
+    let method = host.registry().get("sum").unwrap().method(method).unwrap();
+    let args = Args::from_body(Bytes::from_static(b"{\"by\":1}"), method.params, 8, host.authorities()).unwrap();
+    let request = Request {
+        key: ObjectKey::new("sum", id).unwrap(),
+        op: Op::Call(method, args),
+        conditions: Conditions::default(),
+        idempotency_key: None,
+        deadline: clock::now() + Duration::from_secs(60),
+        freshness: Freshness::default(),
+        trace: None,
+    };
+    let reply = host.answer(request).await.unwrap();
+    (serde_json::from_slice(&reply.body).unwrap(), reply.tag.unwrap())
+}
+
+/// Where an epoch ends: the last 2^24 numbers are for the turns that are under way then.
+const LAST: u64 = (1 << 32) - (1 << 24) - 1;
+
+#[tokio::test(start_paused = true)]
+async fn when_an_epochs_numbers_end_its_owner_takes_the_shard_again_and_nobody_notices() {
+    let host = host().await;
+    let (_, first) = add(&host, "a", "add").await;
+    let (_, other) = add(&host, "b", "add").await;
+    let hold = host.0.locks.held(&ObjectKey::new("sum", "a").unwrap()).unwrap();
+    // One is in its turn when they end, and others wait behind it.
+    let slow = tokio::spawn({
+        let host = host.clone();
+        async move { add(&host, "b", "add-slowly").await }
+    });
+    tokio::task::yield_now().await;
+    let behind = tokio::spawn({
+        let host = host.clone();
+        async move { add(&host, "b", "add").await }
+    });
+    tokio::task::yield_now().await;
+    hold.skip_to(LAST);
+    let mut before = first;
+    for sum in 2..8 {
+        let (value, tag) = add(&host, "a", "add").await;
+        assert_eq!(value, sum);
+        assert!(tag > before, "{tag} after {before}");
+        before = tag;
+    }
+    assert_eq!(before.epoch(), first.epoch() + 1, "taken again once");
+    assert!(!hold.is_good());
+    let (value, in_turn) = slow.await.unwrap();
+    assert_eq!((value, in_turn.epoch()), (2, first.epoch()), "what was under way ends under its own numbers");
+    let (value, after) = behind.await.unwrap();
+    assert_eq!((value, after.epoch()), (3, first.epoch() + 1));
+    assert!(other < in_turn && in_turn < after);
+    assert!(host.is_idle());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_uses_up_the_numbers_is_one_whole_turn() {
+    let host = host().await;
+    let (_, first) = add(&host, "a", "add").await;
+    host.0.locks.held(&ObjectKey::new("sum", "a").unwrap()).unwrap().skip_to(LAST);
+    let slow = tokio::spawn({
+        let host = host.clone();
+        async move { add(&host, "a", "add-slowly").await }
+    });
+    tokio::task::yield_now().await;
+    let many: Vec<_> = (0..40)
+        .map(|_| {
+            let host = host.clone();
+            tokio::spawn(async move { add(&host, "a", "add").await })
+        })
+        .collect();
+    let (_, last_of_epoch) = slow.await.unwrap();
+    assert_eq!(u64::from(last_of_epoch.seq()), LAST);
+    let mut answers = Vec::new();
+    for one in many {
+        answers.push(one.await.unwrap());
+    }
+    answers.sort_unstable();
+    assert_eq!(answers.iter().map(|(value, _)| *value).collect::<Vec<_>>(), (3..43).collect::<Vec<_>>());
+    assert!(answers.iter().all(|(_, tag)| tag.epoch() == first.epoch() + 1));
+    assert!(answers.is_sorted_by_key(|(_, tag)| *tag), "values and versions are of one order");
+}
