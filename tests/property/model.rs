@@ -96,8 +96,11 @@ impl Object {
     pub fn accepts(&self, asked: &Asked, answer: &Answer) -> Option<Self> {
         let Op { verb, key, .. } = &asked.op;
         if let Some((of, kept)) = key.filter(|_| !verb.is_read()).and_then(|key| self.kept.get(&key)) {
-            let expected =
-                if of == verb { Answer { replayed: true, ..kept.clone() } } else { refusal(422, "idempotency-key-reused") };
+            let expected = if of == verb {
+                Answer { replayed: true, ..kept.clone() }
+            } else {
+                refusal(422, "idempotency-key-reused")
+            };
             return is(answer, &expected).then(|| self.clone());
         }
         if let Some(refused) = self.refused(asked) {
