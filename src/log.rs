@@ -50,10 +50,8 @@ struct Fields {
 impl Fields {
     fn put(&mut self, field: &Field, value: Value) {
         let name = field.name();
-        let known = NAMES.iter().find(|(ours, _)| *ours == name).map(|(_, ecs)| *ecs);
-        // A name with a dot is one of ECS already.
-        match known.or(name.contains('.').then_some(name)) {
-            Some(ecs) => self.known.insert(ecs.into(), value),
+        match NAMES.iter().find(|(ours, _)| *ours == name) {
+            Some((_, ecs)) => self.known.insert((*ecs).into(), value),
             None => self.labels.insert(name.into(), value),
         };
     }
