@@ -121,6 +121,12 @@ impl ServiceBuilder {
         &self.config
     }
 
+    /// The name of the datastore that was given, instead of a URL.
+    #[cfg(feature = "cli")]
+    pub(crate) fn own_store(&self) -> Option<&str> {
+        self.store.as_ref().map(|(_, name)| &**name)
+    }
+
     /// Sets all settings.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
