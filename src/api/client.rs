@@ -113,7 +113,8 @@ impl Client {
         let args = call.args?;
         let base = match call.uri.origin() {
             Some(origin) if origin.starts_with("https:") => {
-                return Err(Error::config(format!("{origin}: calls to other clusters speak http:// only")));
+                let what = format!("{origin} cannot be called: calls of other clusters speak http:// only");
+                return Err(Error::new(Kind::AuthorityNotAllowed, what));
             }
             Some(origin) => origin,
             None => self.base.as_deref().ok_or_else(|| Error::internal("an object of this process was called out"))?,

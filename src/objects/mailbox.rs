@@ -170,6 +170,14 @@ impl Owner {
         }
     }
 
+    /// The calls of the turn run no more: their keys may be asked for again.
+    pub(crate) fn end_turn(&self) {
+        let Some(mailboxes) = &self.mailboxes else { return };
+        if let Some(mailbox) = mailboxes.shard(&self.key).get_mut(&self.key) {
+            mailbox.running.clear();
+        }
+    }
+
     /// The calls of the next turn: every plain edit that waits, up to `max`, or one async edit. `None`: nothing waits, and
     /// the mailbox is gone.
     pub(crate) fn next(mut self, max: usize) -> Option<(Self, Vec<EditCall>)> {

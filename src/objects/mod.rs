@@ -8,6 +8,7 @@
 mod args;
 mod call;
 mod context;
+mod edit;
 mod failure;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -24,6 +25,7 @@ mod snapshot;
 #[doc(hidden)]
 pub mod support;
 mod turn;
+mod view;
 mod waits;
 
 pub use args::Args;

@@ -97,3 +97,12 @@ async fn a_service_that_hangs_is_waited_for_no_longer_than_the_call_may_take() {
     assert_eq!((error.kind(), error.outcome()), (Kind::DeadlineExceeded, Outcome::NotExecuted));
     drop(listener);
 }
+
+#[tokio::test]
+async fn an_object_behind_tls_is_refused_before_anything_is_sent() {
+    let client = Client::new("http://127.0.0.1:1").unwrap();
+    let probe = Remote::<Probe>::parse("https://other.example/objects/probe/a").unwrap();
+    let Err(CallError::Failed(error)) = client.call(probe.hit()).await else { panic!() };
+    assert_eq!((error.kind(), error.outcome()), (Kind::AuthorityNotAllowed, Outcome::NotExecuted));
+    assert!(error.message().contains("http:// only"), "{error}");
+}

@@ -118,7 +118,10 @@ async fn a_call_that_failed_runs_again_under_its_key() {
     let host = service.host();
     let ask = || call(host, "a", "add-from", json!({ "min": 10, "by": 1 })).key("k");
     assert_eq!(ask().now().await.unwrap_err().code(), "refused");
-    assert_eq!(failure(&ask().if_match(remote_object::model::Version::new(1, 1)).now().await).0, Kind::PreconditionFailed);
+    assert_eq!(
+        failure(&ask().if_match(remote_object::model::Version::new(1, 1)).now().await).0,
+        Kind::PreconditionFailed
+    );
     add(host, "a", 10).now().await.unwrap();
     // Failed and run again within one turn, too.
     let gate = Gate::shut();

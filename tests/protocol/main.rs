@@ -1,5 +1,7 @@
 //! The protocol against a store that does its worst: who may write, when an answer may leave, what it then says.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 mod caller;
 mod columns;
 mod deadlines;

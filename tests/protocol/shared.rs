@@ -224,7 +224,7 @@ async fn the_second_node_is_refused_while_the_first_beats_and_takes_over_after_i
     let frozen = Gate::shut();
     one.always(On::Cas, CONFIRM, Plan::Before(frozen.clone()));
     one.always(On::Get, CONFIRM, Plan::Before(frozen.clone()));
-    let began = tokio::time::Instant::now();
+    let began = remote_object::clock::now();
     let (edit, read) = (add(first.host(), "a", 100).sent().await, get(first.host(), "a").sent().await);
     let refused = call(first.host(), "a", "refuse", json!({ "by": 1 })).sent().await;
     let taken = add(second.host(), "a", 10).now().await;
@@ -269,7 +269,7 @@ async fn a_restart_under_the_same_name_need_not_wait_for_its_former_life() {
     let one = Scripted::over(inner.clone());
     let first = named(&one, "host").await;
     add(first.host(), "a", 1).now().await.unwrap();
-    let began = tokio::time::Instant::now();
+    let began = remote_object::clock::now();
     let two = Scripted::over(inner);
     let second = named(&two, "host").await;
     assert_eq!(number(&add(second.host(), "a", 1).now().await), 2);

@@ -1,0 +1,332 @@
+//! The story of an edit: a turn here and now, or a place in the queue; one put a turn; answers only after it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout_at;
+
+use super::context::Frame;
+use super::host::Host;
+use super::idempotency::Keyed;
+use super::mailbox::{Entered, Owner};
+use super::request::{Answered, Conditions, Op};
+use super::snapshot::Snapshot;
+use super::turn::{EditCall, Progress, Turn, Turned, too_late, undone};
+use crate::config::TURN_CALLS_MAX;
+use crate::error::{Error, Kind, Outcome, Result};
+use crate::locks::{Commit, Hold};
+use crate::model::{ObjectKey, Seen};
+
+/// How a turn ended.
+enum Settled {
+    /// Published; what follows builds upon it.
+    Published(Arc<Snapshot>),
+    /// Another owner's record stood there: the calls are to run again on it.
+    Moved(Vec<EditCall>),
+    /// The Hold, or the store, is gone; the calls were answered.
+    Over(Error),
+}
+
+impl Host {
+    pub(super) async fn edit(&self, op: Op, frame: Arc<Frame>, conditions: Conditions, key: Option<&str>) -> Answered {
+        let keyed = key.map(|key| Keyed::new(key, &op));
+        let progress = Arc::new(Progress::default());
+        let call = EditCall { op, conditions, keyed, frame: Arc::clone(&frame), progress, reply: None };
+        let progress = Arc::clone(&call.progress);
+        let keyed = call.keyed.clone();
+        let mut answer = None;
+        let entered = self.0.mailboxes.enter(&frame.key, call, keyed.as_ref(), |call| waiting(call, &mut answer));
+        match (entered, answer) {
+            (Entered::Refused(error), _) => Err(error),
+            (Entered::Waits, Some(answer)) => await_answer(&frame, &progress, answer).await,
+            (Entered::Waits, None) => Err(Error::internal("a call waits without a way to be answered")),
+            (Entered::Owner(owner, call), _) => self.begin(owner, call).await,
+        }
+    }
+
+    /// Runs a turn of one plain edit on a warm object here and now; anything else gets a task.
+    async fn begin(&self, owner: Owner, call: EditCall) -> Answered {
+        let (frame, progress) = (Arc::clone(&call.frame), Arc::clone(&call.progress));
+        if !call.is_async()
+            && let Some(hold) = self.0.locks.held(owner.key())
+            && let Some(base) = self.published(&hold, owner.key())
+        {
+            owner.publish(&hold, &base);
+            let turn = self.clone().turn_of_one(owner, hold, base, call);
+            return match timeout_at(frame.deadline, Detached(Some(Box::pin(turn)))).await {
+                Ok(answer) => answer,
+                Err(_) => Err(given_up(&frame, &progress)),
+            };
+        }
+        let mut answer = None;
+        let call = waiting(call, &mut answer);
+        tokio::spawn(self.clone().drive(owner, vec![call], false));
+        match answer {
+            Some(answer) => await_answer(&frame, &progress, answer).await,
+            None => Err(Error::internal("a call waits without a way to be answered")),
+        }
+    }
+
+    /// The shortest story: one plain edit of a warm object that nobody else is at.
+    async fn turn_of_one(self, owner: Owner, hold: Arc<Hold>, base: Arc<Snapshot>, call: EditCall) -> Answered {
+        let key = owner.key().clone();
+        let mut turn = Turn::new(self.def(&key)?, &hold, &base, self.0.config.limits.state_bytes);
+        let answer = turn.run(&self, &call);
+        let turned = turn.end();
+        let mut answers = vec![answer];
+        let settled = self.settle(&owner, &hold, &base, turned, vec![call], &mut answers).await;
+        match settled {
+            Settled::Published(snapshot) => {
+                if let Some(owner) = owner.release(&hold, &snapshot) {
+                    tokio::spawn(self.drive(owner, Vec::new(), false));
+                }
+            }
+            Settled::Over(error) => owner.fail(&error.clone().with_outcome(Outcome::NotExecuted)),
+            Settled::Moved(calls) => {
+                let asked = calls.first().map(|call| (Arc::clone(&call.frame), Arc::clone(&call.progress)));
+                let mut answer = None;
+                let calls = calls.into_iter().map(|call| waiting(call, &mut answer)).collect();
+                tokio::spawn(self.drive(owner, calls, true));
+                if let (Some((frame, progress)), Some(answer)) = (asked, answer) {
+                    return await_answer(&frame, &progress, answer).await;
+                }
+            }
+        }
+        answers.pop().unwrap_or_else(|| Err(Error::internal("a turn without an answer")))
+    }
+
+    /// Owns an object until nothing waits for it: loads it, and runs turn after turn. `moved`: what L1 has of it is not
+    /// what is in the store.
+    pub(super) async fn drive(self, mut owner: Owner, first: Vec<EditCall>, mut moved: bool) {
+        owner.put_back(first);
+        'activation: loop {
+            let (hold, mut base) = match self.activate(&owner, moved).await {
+                Ok(active) => active,
+                Err(error) => return owner.fail(&error.with_outcome(Outcome::NotExecuted)),
+            };
+            moved = false;
+            owner.publish(&hold, &base);
+            loop {
+                let Some((next, calls)) = owner.next(TURN_CALLS_MAX) else { return };
+                owner = next;
+                if calls.is_empty() {
+                    owner.publish(&hold, &base);
+                    continue;
+                }
+                match self.turn(&owner, &hold, &base, calls).await {
+                    Settled::Published(snapshot) => base = snapshot,
+                    Settled::Moved(calls) => {
+                        owner.put_back(calls);
+                        moved = true;
+                        continue 'activation;
+                    }
+                    Settled::Over(error) => return owner.fail(&error.with_outcome(Outcome::NotExecuted)),
+                }
+                owner.publish(&hold, &base);
+                if !hold.is_good() {
+                    continue 'activation;
+                }
+            }
+        }
+    }
+
+    /// The Hold and the published state of an object: from L1, unless it `moved`, else from the store.
+    async fn activate(&self, owner: &Owner, moved: bool) -> Result<(Arc<Hold>, Arc<Snapshot>)> {
+        let key = owner.key();
+        let hold = self.0.locks.take(key).await?;
+        if let Some(snapshot) = self.published(&hold, key).filter(|_| !moved) {
+            return Ok((hold, snapshot));
+        }
+        let (mut snapshot, seal) = match self.load(&hold, key).await {
+            // Its columns may have been read apart.
+            Err(error) if error.kind() == Kind::RecordCorrupt => self.load(&hold, key).await?,
+            loaded => loaded?,
+        };
+        if seal {
+            snapshot = self.seal(&hold, key, snapshot).await?;
+        }
+        let snapshot = Arc::new(snapshot);
+        self.0.locks.publish(&hold, key, Arc::clone(&snapshot) as _);
+        Ok((hold, snapshot))
+    }
+
+    async fn load(&self, hold: &Hold, key: &ObjectKey) -> Result<(Snapshot, bool)> {
+        let (loaded, seal) = self.0.locks.load(hold, key).await?;
+        let read = loaded.map(|loaded| Snapshot::read(self.def(key)?, key, loaded));
+        Ok((read.transpose()?.unwrap_or_else(Snapshot::absent), seal))
+    }
+
+    /// Puts a record of an earlier epoch back under this one (rule R3), so that no late put of an earlier owner shadows it.
+    async fn seal(&self, hold: &Arc<Hold>, key: &ObjectKey, snapshot: Snapshot) -> Result<Snapshot> {
+        let version = hold.next_version();
+        let record = Snapshot::record(snapshot.life.as_ref(), &snapshot.memory, version);
+        match self.0.locks.commit(hold, key, snapshot.seen.as_ref(), &record).await {
+            Commit::Done(rev) => Ok(Snapshot { seen: Some(Seen { version, rev }), ..snapshot }),
+            Commit::Moved => Err(Error::store("the object moved while it was sealed").with_key(key)),
+            Commit::Refused(error) | Commit::Unknown(error) => Err(error),
+        }
+    }
+
+    async fn turn(&self, owner: &Owner, hold: &Arc<Hold>, base: &Arc<Snapshot>, mut calls: Vec<EditCall>) -> Settled {
+        let def = match self.def(owner.key()) {
+            Ok(def) => def,
+            Err(error) => return Settled::Over(error),
+        };
+        let mut turn = Turn::new(def, hold, base, self.0.config.limits.state_bytes);
+        let mut answers = Vec::with_capacity(calls.len());
+        if calls[0].is_async() {
+            answers.push(turn.run_async(self, &calls[0]).await);
+        } else {
+            let ran = turn.run_all(self, &calls, &mut answers);
+            owner.put_back(calls.split_off(ran));
+        }
+        let turned = turn.end();
+        let settled = self.settle(owner, hold, base, turned, calls, &mut answers).await;
+        debug_assert!(!matches!(settled, Settled::Published(_)) || answers.is_empty());
+        settled
+    }
+
+    /// Makes a turn durable, publishes it, and only then lets its answers go. The answer of a call that has nobody to
+    /// reply to stays in `answers`.
+    async fn settle(
+        &self,
+        owner: &Owner,
+        hold: &Arc<Hold>,
+        base: &Arc<Snapshot>,
+        turned: Turned,
+        calls: Vec<EditCall>,
+        answers: &mut Vec<Answered>,
+    ) -> Settled {
+        let key = owner.key();
+        let Turned { life, memory, version } = turned;
+        let Some(version) = version else {
+            // Nothing is to be put, and what the calls saw is settled; it is to be confirmed all the same.
+            if let Err(error) =
+                self.0.locks.confirm(hold).await.map_err(|error| error.with_outcome(Outcome::NotExecuted))
+            {
+                return over(&error, error.clone(), owner, calls, answers);
+            }
+            release(owner, calls, answers);
+            return Settled::Published(Arc::clone(base));
+        };
+        let record = Snapshot::record(life.as_ref(), &memory, version);
+        match self.0.locks.commit(hold, key, base.seen.as_ref(), &record).await {
+            Commit::Done(rev) => {
+                let seen = Some(Seen { version, rev });
+                let snapshot = Arc::new(Snapshot { seen, life, memory });
+                self.0.locks.publish(hold, key, Arc::clone(&snapshot) as _);
+                // L1 may have forgotten it by now: whoever has an answer must find it here.
+                owner.publish(hold, &snapshot);
+                release(owner, calls, answers);
+                Settled::Published(snapshot)
+            }
+            Commit::Moved => {
+                answers.clear();
+                // A plain edit runs again unseen. One that has told other objects of it would tell them twice.
+                let (told, again): (Vec<_>, Vec<_>) = calls.into_iter().partition(|call| call.frame.has_called_edit());
+                for call in told {
+                    let undone = "the call was undone here; what it asked of other objects may have happened";
+                    call.answer(Err(Error::new(Kind::OutcomeUnknown, undone).with_key(key)));
+                }
+                Settled::Moved(again)
+            }
+            Commit::Refused(error) => {
+                let error = error.with_outcome(Outcome::NotExecuted);
+                let over = over(&error, error.clone(), owner, calls, answers);
+                // This turn is undone; the calls behind it may fare better.
+                if hold.is_good() { Settled::Published(Arc::clone(base)) } else { over }
+            }
+            Commit::Unknown(error) => {
+                let why = format!("{error:?}");
+                let unknown = Error::new(Kind::OutcomeUnknown, "the call may have taken effect: the store did not say");
+                let not_executed = Error::store(why.clone()).with_key(key);
+                over(&unknown.with_key(key).with_detail(why), not_executed, owner, calls, answers)
+            }
+        }
+    }
+}
+
+/// Answers the calls of a turn; where a call has nobody to reply to, its answer stays.
+fn release(owner: &Owner, calls: Vec<EditCall>, answers: &mut Vec<Answered>) {
+    if calls.iter().any(|call| call.keyed.is_some()) {
+        // Whoever has the answer may ask again with its key at once.
+        owner.end_turn();
+    }
+    let all = std::mem::take(answers);
+    for (call, answer) in calls.into_iter().zip(all) {
+        if call.reply.is_some() {
+            call.answer(answer);
+        } else {
+            answers.push(answer);
+        }
+    }
+}
+
+/// Answers all calls of a turn that is over. Those that failed in it have no effect, whatever became of the others; but
+/// what they saw never was, so they too are told only that, as are those that wait.
+fn over(
+    error: &Error,
+    not_executed: Error,
+    owner: &Owner,
+    calls: Vec<EditCall>,
+    answers: &mut Vec<Answered>,
+) -> Settled {
+    for (call, answer) in calls.iter().zip(answers.iter_mut()) {
+        *answer = Err(undone(if answer.is_err() { not_executed.clone() } else { error.clone() }, &call.frame));
+    }
+    release(owner, calls, answers);
+    Settled::Over(not_executed)
+}
+
+/// Gives a call a way to be answered.
+fn waiting(mut call: EditCall, answer: &mut Option<oneshot::Receiver<Answered>>) -> EditCall {
+    let (reply, receiver) = oneshot::channel();
+    call.reply = Some(reply);
+    *answer = Some(receiver);
+    call
+}
+
+async fn await_answer(frame: &Frame, progress: &Progress, answer: oneshot::Receiver<Answered>) -> Answered {
+    match timeout_at(frame.deadline, answer).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => Err(Error::internal("the turn of this call is gone").with_outcome(Outcome::Unknown)),
+        Err(_) => Err(given_up(frame, progress)),
+    }
+}
+
+/// The answer at the deadline: exact, unless the call is on its way into the store.
+fn given_up(frame: &Frame, progress: &Progress) -> Error {
+    if progress.abandon() {
+        too_late(frame)
+    } else {
+        Error::new(Kind::OutcomeUnknown, "not known to be durable before the deadline; it may have happened")
+            .with_key(&frame.key)
+    }
+}
+
+/// A future that goes on as a task when it is dropped before its end: a turn belongs to nobody's connection.
+struct Detached<T: Send + 'static>(Option<Pin<Box<dyn Future<Output = T> + Send>>>);
+
+impl<T: Send + 'static> Future for Detached<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<T> {
+        let Some(future) = &mut self.0 else { return Poll::Pending };
+        let result = std::task::ready!(future.as_mut().poll(cx));
+        self.0 = None;
+        Poll::Ready(result)
+    }
+}
+
+impl<T: Send + 'static> Drop for Detached<T> {
+    fn drop(&mut self) {
+        if let Some(future) = self.0.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(future);
+        }
+    }
+}
