@@ -77,7 +77,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(&address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
     let url = format!("http://{}", listener.local_addr()?);
     println!("try:");
-    println!("  curl -X POST {url}/objects/stock/tea/deliver -H 'content-type: application/json' -d '{{\"pieces\":3}}'");
+    println!(
+        "  curl -X POST {url}/objects/stock/tea/deliver -H 'content-type: application/json' -d '{{\"pieces\":3}}'"
+    );
     println!("  curl {url}/window/tea");
     println!("  curl {url}/requests");
     // First the app answers what it has begun, then the objects come to rest.

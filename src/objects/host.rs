@@ -103,10 +103,10 @@ impl Host {
     /// # Errors
     /// As [`Host::answer`].
     pub async fn answer_begun(&self, request: Request) -> Answered {
+        self.0.locks.ready()?;
         if self.0.left.load(Ordering::Relaxed) {
             return Err(draining());
         }
-        self.0.locks.ready()?;
         let view = match &request.op {
             Op::Get => true,
             Op::Call(method, _) => method.is_view(),
@@ -150,10 +150,9 @@ impl Host {
     /// # Errors
     /// Why not.
     pub fn ready(&self) -> Result<()> {
-        if self.0.draining.load(Ordering::Relaxed) {
-            return Err(draining());
-        }
-        self.0.locks.ready()
+        // A node whose store failed drains too; the store is why.
+        self.0.locks.ready()?;
+        if self.0.draining.load(Ordering::Relaxed) { Err(draining()) } else { Ok(()) }
     }
 
     /// Takes no new calls from outside any more; those under way go on.

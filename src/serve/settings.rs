@@ -142,8 +142,8 @@ fn settings(base: Config, flags: Flags, from: impl Fn(&str) -> String) -> Result
         Some(path) => with_file(&base, path)?,
     };
     if let Some(listen) = flags.listen {
-        config.listen =
-            listen_address(&listen).map_err(|right| Error::config(format!("{} is {listen:?}; {right}", from("listen"))))?;
+        config.listen = listen_address(&listen)
+            .map_err(|right| Error::config(format!("{} is {listen:?}; {right}", from("listen"))))?;
     }
     if let Some(store) = flags.store {
         config.store = store;

@@ -6,7 +6,6 @@
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -49,32 +48,33 @@ impl Drop for Disk {
     }
 }
 
-/// Replaces products by ever other ones until that fails; gives the last number that was acknowledged and how often that
-/// was. Every answer after the failure says what became of its call.
-fn fill(mut wire: Wire, product: &str, failed: &AtomicBool) -> (u32, u32) {
+/// Replaces a product by ever other ones until that fails, and is told so until the connection ends; gives the last number
+/// that was acknowledged, and the last one that may be there.
+fn fill(mut wire: Wire, product: &str) -> (u32, u32) {
     let ballast = "ballast ".repeat(1 << 11);
+    let mut failed_at = None;
     for stock in 1.. {
         let state = json!({"name": ballast, "price": 1, "stock": stock}).to_string();
         let headers = [("content-type", "application/json")];
         match wire.ask("PUT", &format!("/objects/product/{product}"), &headers, &state) {
-            Ok(answer) if answer.status == 200 || answer.status == 201 => {
-                assert!(!failed.load(Ordering::SeqCst), "a write was acknowledged after the store had failed");
-                continue;
+            Ok(answer) if answer.status < 300 => {
+                assert_eq!(failed_at, None, "a write was acknowledged after the store had failed: {answer:?}");
             }
             Ok(answer) => {
-                let (code, outcome) = match answer.status {
-                    504 => ("outcome-unknown", "unknown"),
-                    _ => ("store-unavailable", "not-executed"),
+                let (status, code, outcome) = match answer.status {
+                    504 => (504, "outcome-unknown", "unknown"),
+                    _ => (503, "store-unavailable", "not-executed"),
                 };
-                let problem = answer.problem(if code == "outcome-unknown" { 504 } else { 503 }, code);
-                assert_eq!(problem["outcome"], outcome);
-                assert_eq!(problem["retryable"], true);
+                let problem = answer.problem(status, code);
+                assert_eq!((&problem["outcome"], &problem["retryable"]), (&json!(outcome), &json!(true)));
+                failed_at.get_or_insert(stock);
             }
-            Err(NoAnswer::Closed) => {}
+            Err(NoAnswer::Closed) => {
+                let failed_at = failed_at.unwrap_or(stock);
+                return (failed_at - 1, failed_at);
+            }
             Err(NoAnswer::Cut(what)) => panic!("an answer was cut: {what:?}"),
         }
-        failed.store(true, Ordering::SeqCst);
-        return (stock - 1, stock);
     }
     unreachable!("the disk was to be full")
 }
@@ -86,17 +86,13 @@ fn a_full_disk_ends_the_server_and_loses_nothing_acknowledged() {
     let Some(disk) = Disk::new(&dir.path().join("disk"), "3m") else { return };
     let server = Server::new(&disk.0, &[]);
     let mut waiting = server.wire();
-    waiting.send("POST /objects/counter/a/add HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 8\r\n\r\n").unwrap();
+    waiting
+        .send("POST /objects/counter/a/add HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 8\r\n\r\n")
+        .unwrap();
     assert_eq!(waiting.answer().unwrap().status, 100);
-    let failed = AtomicBool::new(false);
     let written: Vec<(u32, u32)> = thread::scope(|scope| {
-        let filling = (0..WRITERS).map(|at| (at, server.wire()));
-        let filling: Vec<_> = filling
-            .map(|(at, wire)| {
-                let failed = &failed;
-                scope.spawn(move || fill(wire, &format!("p{at}"), failed))
-            })
-            .collect();
+        let filling = (0..WRITERS).map(|at| (format!("p{at}"), server.wire()));
+        let filling: Vec<_> = filling.map(|(product, wire)| scope.spawn(move || fill(wire, &product))).collect();
         filling.into_iter().map(|filling| filling.join().unwrap()).collect()
     });
     let gone = within(Duration::from_secs(2), || match TcpStream::connect(server.address) {

@@ -103,7 +103,9 @@ fn an_account_is_changed_by_its_methods_alone() {
     takes(&server, "/objects/account/a", "GET, HEAD, OPTIONS", &["PUT", "PATCH", "DELETE", "POST"]);
     let made = server.ask("POST", "/objects/account", &[], "");
     made.is(201, json!({"owner": null, "balance": 0}));
-    server.with_json("POST", "/objects/account", &json!({"owner": "x", "balance": 9})).problem(422, "invalid-arguments");
+    server
+        .with_json("POST", "/objects/account", &json!({"owner": "x", "balance": 9}))
+        .problem(422, "invalid-arguments");
 }
 
 #[test]

@@ -14,7 +14,8 @@ use super::world::{PATIENCE, Server, Signal, dir, within};
 /// A call whose body is still to come, though the server has read its head and asks for the body.
 fn begun_call(server: &Server) -> Wire {
     let mut wire = server.wire();
-    let head = "POST /objects/counter/slow/add HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\ncontent-length: 8\r\n\r\n";
+    let head =
+        "POST /objects/counter/slow/add HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\ncontent-length: 8\r\n\r\n";
     wire.send(head).unwrap();
     assert_eq!(wire.answer().unwrap().status, 100);
     wire.send("{\"by\"").unwrap();

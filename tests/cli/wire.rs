@@ -56,13 +56,7 @@ impl Wire {
     }
 
     /// One request and its answer.
-    pub fn ask(
-        &mut self,
-        verb: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &str,
-    ) -> Result<Answer, NoAnswer> {
+    pub fn ask(&mut self, verb: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Result<Answer, NoAnswer> {
         // A server that closes first may make the writing fail; what it said before is still to be read.
         let _ = self.request(verb, path, headers, body);
         self.answer()
