@@ -1,0 +1,14 @@
+//! What a user sees: the real binary and the examples as child processes, over real sockets, with real signals.
+
+mod cart;
+mod crash;
+mod disk;
+mod examples;
+mod first_lines;
+mod log;
+mod refusals;
+mod samples;
+mod settings;
+mod stop;
+mod wire;
+mod world;
