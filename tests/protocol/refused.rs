@@ -1,9 +1,11 @@
 //! Puts that certainly had no effect: refused ones, and those that met another record (§3, R4, R8).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use remote_object::error::{Kind, Outcome};
-use remote_object::model::{Put, Record, Seen, Version};
+use remote_object::model::{Durability, Put, Record, Seen, Version};
+use remote_object::storage::{Memory, OverKeyValue};
 use serde_json::json;
 
 use super::caller::*;
@@ -174,4 +176,32 @@ async fn the_stored_record_moves_only_by_puts_that_build_on_it() {
     // The kit of stores checks it at length; these tests stand on it.
     let stale = Seen { rev: remote_object::model::Rev::Number(0), ..seen };
     assert!(matches!(store.inner().put(&key("a"), Some(&stale), &record).await, Put::Conflict(_)));
+}
+
+/// Clone and Serialize are the user's too.
+#[tokio::test(start_paused = true)]
+async fn a_state_that_panics_when_it_is_copied_or_written_leaves_the_object_usable() {
+    let store = Scripted::exclusive();
+    let service = service(&store).await;
+    let host = service.host();
+    let touchy = |id: &str| remote_object::model::ObjectKey::new("touchy", id).unwrap();
+    let set = |id: &str, method: &str, to: i64| call_of(host, touchy(id), method, json!({ "to": to }));
+    for method in ["set", "set-later"] {
+        set("a", method, 1).now().await.unwrap();
+        let first = Gate::shut();
+        store.next(On::Put, "a", Plan::Before(first.clone()));
+        let opener = set("a", "set", 2).sent().await;
+        let panics = set("a", method, 17).sent().await;
+        let behind = set("a", "set", 3).sent().await;
+        first.open();
+        opener.answer().await.unwrap();
+        assert_eq!(failure(&panics.answer().await), (Kind::MethodPanicked, Outcome::NotExecuted), "{method}");
+        behind.answer().await.unwrap();
+        assert_eq!(number(&call_of(host, touchy("a"), "value", json!({})).now().await), 3);
+        // One that can be written, and not copied: it stands, and nothing can be made of it.
+        set(method, "set", 13).now().await.unwrap();
+        assert_eq!(failure(&set(method, method, 1).now().await), (Kind::MethodPanicked, Outcome::NotExecuted));
+        assert_eq!(number(&call_of(host, touchy(method), "value", json!({})).now().await), 13);
+        assert_at_rest(host).await;
+    }
 }
