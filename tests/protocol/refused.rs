@@ -205,3 +205,32 @@ async fn a_state_that_panics_when_it_is_copied_or_written_leaves_the_object_usab
         assert_at_rest(host).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_makes_the_record_too_large_for_the_store_is_undone_alone() {
+    let small = OverKeyValue::new(Memory::new(), Durability::Weak).exclusive().record_bytes_max(10_000);
+    let store = Scripted::over(Arc::new(small));
+    let service = service(&store).await;
+    let host = service.host();
+    let first = Gate::shut();
+    store.next(On::Put, "a", Plan::Before(first.clone()));
+    let opener = add(host, "a", 1).sent().await;
+    first.reached(1).await;
+    let fill = |bytes: u32| call(host, "a", "fill", json!({ "bytes": bytes }));
+    let before = add(host, "a", 1).sent().await;
+    let large = fill(20_000).key("large").sent().await;
+    let after = add(host, "a", 1).key("small").sent().await;
+    first.open();
+    opener.answer().await.unwrap();
+    assert_eq!(failure(&large.answer().await), (Kind::StateTooLarge, Outcome::NotExecuted));
+    assert_eq!((number(&before.answer().await), number(&after.answer().await)), (2, 3));
+    // The replies that are kept count too.
+    fill(3000).now().await.unwrap();
+    let say = |n: u32| call(host, "a", "say", json!({ "bytes": 2000 })).key(&format!("say{n}"));
+    let said: Vec<_> = [say(0).now().await, say(1).now().await, say(2).now().await, say(3).now().await].into();
+    assert_eq!(said.iter().filter(|said| said.is_ok()).count(), 3);
+    assert_eq!(failure(&said[3]), (Kind::StateTooLarge, Outcome::NotExecuted));
+    assert_eq!(number(&add(host, "a", 1).now().await), 7);
+    fill(10).now().await.unwrap();
+    say(3).now().await.unwrap();
+}
