@@ -38,6 +38,8 @@ pub(super) struct Core {
     pub(super) waits: Waits,
     pub(super) elsewhere: Option<Arc<dyn Elsewhere>>,
     pub(super) draining: AtomicBool,
+    /// The objects are another process's to have: nothing is begun any more.
+    left: AtomicBool,
 }
 
 /// How objects of other clusters are called.
@@ -65,6 +67,7 @@ impl Host {
             waits: Waits::default(),
             elsewhere,
             draining: AtomicBool::new(false),
+            left: AtomicBool::new(false),
         }))
     }
 
@@ -92,6 +95,18 @@ impl Host {
     /// See the table of problems in `docs/http.md`.
     pub async fn answer(&self, request: Request) -> Answered {
         self.ready()?;
+        self.answer_begun(request).await
+    }
+
+    /// As [`Host::answer`], of a request that began while new calls were taken: a drain lets it have its answer.
+    ///
+    /// # Errors
+    /// As [`Host::answer`].
+    pub async fn answer_begun(&self, request: Request) -> Answered {
+        self.0.locks.ready()?;
+        if self.0.left.load(Ordering::Relaxed) {
+            return Err(draining());
+        }
         let view = match &request.op {
             Op::Get => true,
             Op::Call(method, _) => method.is_view(),
@@ -135,10 +150,9 @@ impl Host {
     /// # Errors
     /// Why not.
     pub fn ready(&self) -> Result<()> {
-        if self.0.draining.load(Ordering::Relaxed) {
-            return Err(Error::new(Kind::Draining, "this node is shutting down"));
-        }
-        self.0.locks.ready()
+        // A node whose store failed drains too; the store is why.
+        self.0.locks.ready()?;
+        if self.0.draining.load(Ordering::Relaxed) { Err(draining()) } else { Ok(()) }
     }
 
     /// Takes no new calls from outside any more; those under way go on.
@@ -161,6 +175,7 @@ impl Host {
 
     /// Lets another process have the objects of this one at once.
     pub async fn leave(&self) {
+        self.0.left.store(true, Ordering::Relaxed);
         self.0.locks.leave().await;
     }
 
@@ -244,6 +259,11 @@ impl Host {
         let unknown = || Error::new(Kind::TypeNotFound, format!("there is no type {name}"));
         self.0.registry.get(name).ok_or_else(unknown)
     }
+}
+
+/// The answer while this node shuts down.
+fn draining() -> Error {
+    Error::new(Kind::Draining, "this node is shutting down")
 }
 
 /// The answer to a name that is no method of the type.

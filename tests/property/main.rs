@@ -3,6 +3,8 @@
 //! A failure names its seed; `PROPERTY_SEED=… cargo test --test property` runs the same cases again, and
 //! `PROPERTY_CASES=…` more of them.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 mod http;
 mod model;
 mod objects;
