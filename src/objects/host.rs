@@ -74,6 +74,7 @@ impl Host {
         }))
     }
 
+    #[doc(hidden)]
     /// The types.
     #[must_use]
     pub fn registry(&self) -> &Registry {
@@ -86,12 +87,14 @@ impl Host {
         &self.0.config
     }
 
+    #[doc(hidden)]
     /// Which clusters URIs in arguments may name.
     #[must_use]
     pub fn authorities(&self) -> &Arc<Authorities> {
         &self.0.authorities
     }
 
+    #[doc(hidden)]
     /// Answers a request. Dropping the future changes nothing of what has begun.
     ///
     /// # Errors
@@ -123,6 +126,7 @@ impl Host {
         }
     }
 
+    #[doc(hidden)]
     /// One page of the objects of a type (a name of the registry's).
     ///
     /// # Errors
@@ -158,6 +162,7 @@ impl Host {
         if self.0.draining.load(Ordering::Relaxed) { Err(draining()) } else { Ok(()) }
     }
 
+    #[doc(hidden)]
     /// Takes no new calls from outside any more; those under way go on.
     pub fn drain(&self) {
         self.0.draining.store(true, Ordering::Relaxed);
@@ -176,6 +181,7 @@ impl Host {
         self.0.mailboxes.len() == 0 && self.0.waits.len() == 0
     }
 
+    #[doc(hidden)]
     /// Lets another process have the objects of this one at once.
     pub async fn leave(&self) {
         self.0.left.store(true, Ordering::Relaxed);
@@ -193,6 +199,7 @@ impl Host {
         self.0.locks.ready().is_err()
     }
 
+    #[doc(hidden)]
     /// Forgets all published states, as a restart would.
     pub fn forget(&self) {
         self.0.locks.forget();
