@@ -24,7 +24,8 @@ const LINES_MAX: usize = 500;
 fn a_room_uses_the_next_rooms_door_and_no_other() {
     let doors: Vec<(&str, BTreeSet<String>)> = ROOMS.iter().map(|room| (*room, door_of(room))).collect();
     let mut wrong = Vec::new();
-    for path in files(&["src"], &["rs"]) {
+    // A `tests.rs` is the test module of the file it stands under, moved out for its length.
+    for path in files(&["src"], &["rs"]).into_iter().filter(|path| !path.ends_with("tests.rs")) {
         let place = path.strip_prefix(root().join("src")).unwrap();
         wrong.extend(room_violations(place, &read(&path), &doors));
     }

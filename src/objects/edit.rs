@@ -73,7 +73,7 @@ impl Host {
     /// The shortest story: one plain edit of a warm object that nobody else is at.
     async fn turn_of_one(self, owner: Owner, hold: Arc<Hold>, base: Arc<Snapshot>, call: EditCall) -> Answered {
         let key = owner.key().clone();
-        let mut turn = Turn::new(self.def(&key)?, &hold, &base, self.0.config.limits.state_bytes);
+        let mut turn = Turn::new(self.def(&key)?, &hold, &base, self.0.sizes);
         let answer = turn.run(&self, &call);
         let turned = turn.end();
         let mut answers = vec![answer];
@@ -175,7 +175,7 @@ impl Host {
             Ok(def) => def,
             Err(error) => return Settled::Over(error),
         };
-        let mut turn = Turn::new(def, hold, base, self.0.config.limits.state_bytes);
+        let mut turn = Turn::new(def, hold, base, self.0.sizes);
         let mut answers = Vec::with_capacity(calls.len());
         if calls[0].is_async() {
             answers.push(turn.run_async(self, &calls[0]).await);

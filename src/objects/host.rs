@@ -17,6 +17,7 @@ use super::object::TypeDef;
 use super::registry::Registry;
 use super::remote::Authorities;
 use super::request::{Answered, Conditions, Freshness, Listed, Op, Request};
+use super::turn::Sizes;
 use super::waits::Waits;
 use crate::clock::{self, Instant};
 use crate::config::{Config, IDEMPOTENCY_KEY_BYTES_MAX, REQUEST_TIMEOUT_MAX};
@@ -40,6 +41,7 @@ pub(super) struct Core {
     pub(super) draining: AtomicBool,
     /// The objects are another process's to have: nothing is begun any more.
     left: AtomicBool,
+    pub(super) sizes: Sizes,
 }
 
 /// How objects of other clusters are called.
@@ -62,6 +64,7 @@ impl Host {
             registry,
             authorities: Arc::new(authorities),
             mailboxes: Mailboxes::new(config.limits.object_queue),
+            sizes: Sizes { state: config.limits.state_bytes, record: locks.record_bytes_max() },
             config,
             locks,
             waits: Waits::default(),

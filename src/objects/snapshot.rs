@@ -1,6 +1,6 @@
 //! A published state: what views run on, and what the next turn builds upon.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 
@@ -41,10 +41,29 @@ pub(crate) struct Memory {
     pub(crate) other: Vec<(Bytes, Bytes)>,
 }
 
+impl Memory {
+    /// What most objects remember, kept once for all of them.
+    fn none() -> Arc<Self> {
+        static NONE: LazyLock<Arc<Memory>> = LazyLock::new(Arc::default);
+        Arc::clone(&NONE)
+    }
+
+    /// What it is in a record, at most.
+    pub(crate) fn bytes(&self) -> usize {
+        let kept: usize = self.kept.iter().map(Kept::bytes).sum();
+        let other: usize = self.other.iter().map(|(name, value)| name.len() + value.len()).sum();
+        kept + other
+    }
+
+    fn is_none(&self) -> bool {
+        self.kept.is_empty() && self.other.is_empty() && self.horizon == Version::default() && self.schema == 0
+    }
+}
+
 impl Snapshot {
     /// Of an object that has no record.
     pub(crate) fn absent() -> Self {
-        Self { seen: None, life: None, memory: Arc::default() }
+        Self { seen: None, life: None, memory: Memory::none() }
     }
 
     /// Of a record, checked.
@@ -66,7 +85,8 @@ impl Snapshot {
             Some(Life { state: state.into(), json: record.state, ver: meta.ver, born: meta.born })
         };
         let memory = Memory { kept: meta.idempotency, horizon: meta.horizon, schema: meta.schema, other: meta.other };
-        Ok(Self { seen: Some(Seen { version: record.version, rev }), life, memory: Arc::new(memory) })
+        let memory = if memory.is_none() { Memory::none() } else { Arc::new(memory) };
+        Ok(Self { seen: Some(Seen { version: record.version, rev }), life, memory })
     }
 
     /// The entity tag; `None` where nothing is.
@@ -96,9 +116,7 @@ impl Published for Snapshot {
     fn weight(&self) -> usize {
         // The decoded state is guessed by its JSON.
         let life = self.life.as_ref().map_or(0, |life| 2 * life.json.len());
-        let kept: usize = self.memory.kept.iter().map(Kept::bytes).sum();
-        let other: usize = self.memory.other.iter().map(|(name, value)| name.len() + value.len()).sum();
-        size_of::<Self>() + size_of::<Memory>() + life + kept + other
+        size_of::<Self>() + size_of::<Memory>() + life + self.memory.bytes()
     }
 }
 

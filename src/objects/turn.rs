@@ -93,11 +93,20 @@ pub(crate) fn undone(error: Error, frame: &Frame) -> Error {
 pub(crate) struct Turn<'a> {
     def: &'a TypeDef,
     hold: &'a Hold,
-    state_bytes_max: usize,
+    limits: Sizes,
     life: Option<Life>,
     memory: Arc<Memory>,
     /// The version of the last call that went well.
     version: Option<Version>,
+}
+
+/// How large things may become, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    /// A state as JSON.
+    pub(crate) state: usize,
+    /// State and meta together: what the store takes.
+    pub(crate) record: usize,
 }
 
 /// What a turn leaves.
@@ -118,9 +127,9 @@ struct Ran {
 }
 
 impl<'a> Turn<'a> {
-    pub(crate) fn new(def: &'a TypeDef, hold: &'a Hold, base: &Snapshot, state_bytes_max: usize) -> Self {
+    pub(crate) fn new(def: &'a TypeDef, hold: &'a Hold, base: &Snapshot, limits: Sizes) -> Self {
         let (life, memory) = (base.life.clone(), Arc::clone(&base.memory));
-        Self { def, hold, state_bytes_max, life, memory, version: None }
+        Self { def, hold, limits, life, memory, version: None }
     }
 
     pub(crate) fn end(self) -> Turned {
@@ -157,8 +166,7 @@ impl<'a> Turn<'a> {
             return self.run(host, call);
         };
         let context = Context::new(host.clone(), Arc::clone(&call.frame));
-        let copy = self.copy();
-        let made = std::panic::catch_unwind(AssertUnwindSafe(|| run(copy, context, args.clone())));
+        let made = std::panic::catch_unwind(AssertUnwindSafe(|| run(self.copy(), context, args.clone())));
         let ran = match made {
             Ok(future) => {
                 match tokio::time::timeout_at(call.frame.deadline, AssertUnwindSafe(future).catch_unwind()).await {
@@ -239,6 +247,25 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// The state as JSON, no larger than it may be. It stays in memory, so it gets no more room than it needs.
+    fn encode(&self, state: &dyn State) -> Result<Vec<u8>> {
+        const SLACK: usize = 32;
+        let mut json = Vec::with_capacity(self.life.as_ref().map_or(SLACK, |life| life.json.len() + 8));
+        std::panic::catch_unwind(AssertUnwindSafe(|| state.encode(&mut json)))
+            .unwrap_or_else(|panic| Err(panicked(&panic)))?;
+        if json.len() > self.limits.state {
+            let (is, may) = (json.len(), self.limits.state);
+            return Err(Error::new(
+                Kind::StateTooLarge,
+                format!("the state would be {is} bytes; at most {may} are kept"),
+            ));
+        }
+        if json.capacity() - json.len() > SLACK {
+            json.shrink_to_fit();
+        }
+        Ok(json)
+    }
+
     /// A state that a client sent.
     fn read(&self, host: &Host, body: &[u8]) -> Result<Box<dyn State>> {
         let (state, refused) = host.authorities().scope(|| (self.def.decode_strict)(body));
@@ -254,16 +281,11 @@ impl<'a> Turn<'a> {
     /// Accepts what ran, or leaves everything as it was.
     fn after(&mut self, call: &EditCall, ran: Result<Ran>) -> Answered {
         let Ran { state, success, body } = ran?;
-        let mut json = Vec::new();
-        if let Some(state) = &state {
-            json.reserve(self.life.as_ref().map_or(64, |life| life.json.len() + 16));
-            state.encode(&mut json)?;
-            if json.len() > self.state_bytes_max {
-                let (is, may) = (json.len(), self.state_bytes_max);
-                let text = format!("the state would be {is} bytes; at most {may} are kept");
-                return Err(undone(Error::new(Kind::StateTooLarge, text), &call.frame));
-            }
-        }
+        let json = match &state {
+            Some(state) => self.encode(&**state).map_err(|error| undone(error, &call.frame))?,
+            None => Vec::new(),
+        };
+        self.check_record(call, json.len(), body.as_ref().map_or(json.len(), Bytes::len))?;
         if clock::now() >= call.frame.deadline || !call.progress.commit() {
             return Err(too_late(&call.frame));
         }
@@ -279,7 +301,21 @@ impl<'a> Turn<'a> {
         }
         Ok(Reply { success, body, tag, replayed: false, tier: Tier::L1 })
     }
+
+    /// The store refuses a record that is too large, and with it the whole turn: so the call that makes it so is undone.
+    fn check_record(&self, call: &EditCall, state_bytes: usize, reply_bytes: usize) -> Result<()> {
+        let kept = if call.keyed.is_some() { idempotency::bytes_kept(reply_bytes) } else { 0 };
+        let (is, may) = (state_bytes + kept + self.memory.bytes() + META_BYTES, self.limits.record);
+        if is <= may {
+            return Ok(());
+        }
+        let text = format!("the object's record would be about {is} bytes, the datastore takes {may}");
+        Err(undone(Error::new(Kind::StateTooLarge, text), &call.frame))
+    }
 }
+
+/// What a record's meta needs beside what it keeps.
+const META_BYTES: usize = 128;
 
 fn replied(state: Box<dyn State>, has_reply: bool, body: Bytes) -> Ran {
     let success = if has_reply { Success::Ok } else { Success::NoContent };

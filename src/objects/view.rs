@@ -1,5 +1,7 @@
 //! The story of a view: on the last published state, beside other views and beside a running turn.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -54,7 +56,7 @@ impl Host {
 
     pub(super) fn published(&self, hold: &Hold, key: &ObjectKey) -> Option<Arc<Snapshot>> {
         let found = self.0.locks.published(hold, key)?;
-        (found as Arc<dyn std::any::Any + Send + Sync>).downcast().ok()
+        (found as Arc<dyn Any + Send + Sync>).downcast().ok()
     }
 
     /// The published state of an object that L1 does not have; loads it if nobody is at it.
@@ -96,13 +98,15 @@ impl Host {
                 caught(|| run(&*(def.default)(), &context, &args))
             }
             (Run::AsyncView(run), life) => {
-                let state = life.as_ref().map_or_else(|| (def.default)().into(), |life| Arc::clone(&life.state));
                 let context = ViewContext::new(self.clone(), Arc::clone(frame));
-                match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(state, context, args))) {
-                    Ok(future) => match std::panic::AssertUnwindSafe(future).catch_unwind().await {
-                        Ok(answer) => answer,
-                        Err(panic) => Err(panicked(&panic)),
-                    },
+                let made = catch_unwind(AssertUnwindSafe(|| {
+                    let state = life.as_ref().map_or_else(|| (def.default)().into(), |life| Arc::clone(&life.state));
+                    run(state, context, args)
+                }));
+                match made {
+                    Ok(future) => {
+                        AssertUnwindSafe(future).catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&panic)))
+                    }
                     Err(panic) => Err(panicked(&panic)),
                 }
             }

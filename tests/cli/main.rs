@@ -1,5 +1,7 @@
 //! What a user sees: the real binary and the examples as child processes, over real sockets, with real signals.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 mod cart;
 mod crash;
 mod disk;

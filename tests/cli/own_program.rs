@@ -2,6 +2,8 @@
 //!
 //! A test without a harness, so that this very binary can be the program: it starts itself, in a role.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 #[allow(dead_code, reason = "shared with the tests of the server")]
 mod wire;
 #[allow(dead_code, reason = "shared with the tests of the server")]

@@ -177,17 +177,17 @@ async fn a_method_that_overruns_its_deadline_is_undone_alone() {
     store.next(On::Put, "a", Plan::Before(gate.clone()));
     let send = |ask: Ask| {
         let sent = tokio::spawn(ask.now());
-        async {
+        async move {
             tokio::task::yield_now().await;
-            sent
+            [sent]
         }
     };
-    let opener = send(add(host, "a", 1)).await;
+    let [opener] = send(add(host, "a", 1)).await;
     gate.reached(1).await;
     let busy = call(host, "a", "add-busily", json!({ "by": 1000, "ms": 300 }));
-    let before = send(add(host, "a", 10)).await;
-    let late = send(busy.within(Duration::from_millis(250)).key("k")).await;
-    let after = send(add(host, "a", 100)).await;
+    let [before] = send(add(host, "a", 10)).await;
+    let [late] = send(busy.within(Duration::from_millis(250)).key("k")).await;
+    let [after] = send(add(host, "a", 100)).await;
     gate.open();
     assert_eq!(number(&opener.await.unwrap()), 1);
     assert_eq!(number(&before.await.unwrap()), 11);

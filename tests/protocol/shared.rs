@@ -252,15 +252,42 @@ async fn a_node_whose_own_beats_fail_kills_nobody() {
     let first = named(&one, "first").await;
     let second = named(&two, "second").await;
     add(first.host(), "a", 1).now().await.unwrap();
-    // A brown-out of the store: nobody's beats get through.
+    // A brown-out of the store: nobody's beats get through, and everything else does.
     one.always(On::Cas, CONFIRM, Plan::LostForGood);
-    two.always(On::Cas, CONFIRM, Plan::LostForGood);
+    let (own, _) = lives(&two).await.into_iter().find(|(_, row)| row["name"] == "second").unwrap();
+    two.always(On::Cas, own.name(), Plan::LostForGood);
     let refused = add(second.host(), "a", 1).within(Duration::from_secs(60)).now().await;
     assert_eq!(failure(&refused).1, Outcome::NotExecuted);
     assert!(lives(&one).await.iter().all(|(_, row)| row["state"] == "up"), "a node was killed in a brown-out");
     one.calm();
     two.calm();
     assert_eq!(number(&add(first.host(), "a", 1).now().await), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_life_that_was_only_read_to_be_dead_is_declared_dead_once_more() {
+    let inner = shared_memory();
+    let (one, two) = (Scripted::over(inner.clone()), Scripted::over(inner));
+    let first = named(&one, "first").await;
+    let second = named(&two, "second").await;
+    add(first.host(), "a", 1).now().await.unwrap();
+    kill(&one, "first").await;
+    let (dead, _) = lives(&one).await.into_iter().find(|(_, row)| row["name"] == "first").unwrap();
+    let before = one.inner().get(&dead).await.unwrap().unwrap();
+    assert_eq!(number(&add(second.host(), "a", 1).now().await), 2);
+    let after = one.inner().get(&dead).await.unwrap().unwrap();
+    assert_ne!(before.rev, after.rev, "only one replica may have known of it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_register_whose_change_was_lost_is_written_until_an_answer_says_so() {
+    let store = Scripted::shared();
+    store.next(On::Cas, "meta/", Plan::LostButDone);
+    store.next(On::Cas, "meta/", Plan::LostButDone);
+    let service = service(&store).await;
+    add(service.host(), "a", 1).now().await.unwrap();
+    let row = store.inner().get(&Register::cluster()).await.unwrap().unwrap();
+    assert_eq!(row.rev, remote_object::model::Rev::Number(3), "two lost writes, and one that was answered");
 }
 
 #[tokio::test(start_paused = true)]
