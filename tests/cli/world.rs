@@ -82,8 +82,8 @@ impl Ended {
 #[track_caller]
 pub fn run(command: &mut Command) -> Ended {
     let mut running = Running::start(command);
-    let stdout = running.stdout.take().unwrap().join().unwrap();
     let code = running.wait().code();
+    let stdout = running.stdout.take().unwrap().join().unwrap();
     Ended { code, stdout, stderr: running.log() }
 }
 
