@@ -125,10 +125,12 @@ impl Host {
                     }
                     Settled::Over(error) => return owner.fail(&error.with_outcome(Outcome::NotExecuted)),
                 }
-                owner.publish(&hold, &base);
                 if !hold.is_good() {
                     continue 'activation;
                 }
+                // Those who were answered ask again, and others come, before the next turn begins: on a busy object it
+                // takes them all, and one put serves them.
+                tokio::task::yield_now().await;
             }
         }
     }
