@@ -219,12 +219,12 @@ impl Host {
             Commit::Done(rev) => {
                 let seen = Some(Seen { version, rev });
                 let snapshot = Arc::new(Snapshot { seen, life, memory });
-                self.0.locks.publish(hold, key, Arc::clone(&snapshot) as _);
-                // L1 may have forgotten it by now: whoever has an answer must find it here. A caller that runs the turn
-                // itself has his answer only when the mailbox is gone, or shows it.
+                // L1 may forget at any time: whoever has an answer, or saw the state in L1, must find it here after that.
+                // A caller that runs the turn itself has his answer only when the mailbox is gone, or shows it.
                 if calls.iter().any(|call| call.reply.is_some()) {
                     owner.publish(hold, &snapshot);
                 }
+                self.0.locks.publish(hold, key, Arc::clone(&snapshot) as _);
                 release(owner, calls, answers);
                 Settled::Published(snapshot)
             }

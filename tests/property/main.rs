@@ -19,7 +19,7 @@ use remote_object::clock::{self, Random};
 
 /// For CI: about so many cases fit into it.
 const TIME: Duration = Duration::from_secs(12);
-const CASES: u32 = 60;
+const CASES: u32 = 100;
 
 fn verb() -> impl Strategy<Value = Verb> {
     prop_oneof![
