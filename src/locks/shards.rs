@@ -107,10 +107,17 @@ impl Locks {
     ///
     /// # Errors
     /// `wrong-node` when another node has it and lives; `store-unavailable`.
-    pub async fn take(&self, key: &ObjectKey) -> Result<Arc<Hold>> {
+    pub async fn take(self: &Arc<Self>, key: &ObjectKey) -> Result<Arc<Hold>> {
         if let Some(hold) = self.held(key) {
             return Ok(hold);
         }
+        // Others wait for the same take, so it is nobody's to drop, or to leave unpolled.
+        let (locks, key) = (Arc::clone(self), key.clone());
+        let taking = tokio::spawn(async move { locks.take_alone(&key).await });
+        taking.await.unwrap_or_else(|error| Err(Error::internal(format!("a take ended without a word: {error}"))))
+    }
+
+    async fn take_alone(&self, key: &ObjectKey) -> Result<Arc<Hold>> {
         let shard = key.shard(self.taking.len() as u32);
         let _alone = self.taking[shard as usize].lock().await;
         self.ready()?;

@@ -20,6 +20,15 @@ use crate::error::{Error, Kind, Outcome, Result};
 use crate::locks::{Commit, Hold};
 use crate::model::{ObjectKey, Seen};
 
+/// What becomes of the future of a call.
+#[derive(Clone, Copy)]
+pub(super) enum Driven {
+    /// It is polled to its end, or dropped: a connection does that. A turn may run in it.
+    UntilItEnds,
+    /// Code of a user has it, and may keep it without polling it. Nobody else is to wait for that.
+    Perhaps,
+}
+
 /// How a turn ended.
 enum Settled {
     /// Published; what follows builds upon it.
@@ -31,7 +40,14 @@ enum Settled {
 }
 
 impl Host {
-    pub(super) async fn edit(&self, op: Op, frame: Arc<Frame>, conditions: Conditions, key: Option<&str>) -> Answered {
+    pub(super) async fn edit(
+        &self,
+        op: Op,
+        frame: Arc<Frame>,
+        conditions: Conditions,
+        key: Option<&str>,
+        driven: Driven,
+    ) -> Answered {
         let keyed = key.map(|key| Keyed::new(key, &op));
         let progress = Arc::new(Progress::default());
         let call = EditCall { op, conditions, keyed, frame: Arc::clone(&frame), progress, reply: None };
@@ -43,20 +59,27 @@ impl Host {
             (Entered::Refused(error), _) => Err(error),
             (Entered::Waits, Some(answer)) => await_answer(&frame, &progress, answer).await,
             (Entered::Waits, None) => Err(Error::internal("a call waits without a way to be answered")),
-            (Entered::Owner(owner, call), _) => self.begin(owner, call).await,
+            (Entered::Owner(owner, call), _) => self.begin(owner, call, driven).await,
         }
     }
 
     /// Runs a turn of one plain edit on a warm object here and now; anything else gets a task.
-    async fn begin(&self, owner: Owner, call: EditCall) -> Answered {
+    async fn begin(&self, owner: Owner, call: EditCall, driven: Driven) -> Answered {
         let (frame, progress) = (Arc::clone(&call.frame), Arc::clone(&call.progress));
         if !call.is_async()
             && let Some(hold) = self.0.locks.held(owner.key())
             && let Some(base) = self.published(&hold, owner.key())
         {
             owner.publish(&hold, &base);
-            let turn = self.clone().turn_of_one(owner, hold, base, call);
-            return match timeout_at(frame.deadline, Detached(Some(Box::pin(turn)))).await {
+            let turn: Turning = Box::pin(self.clone().turn_of_one(owner, hold, base, call));
+            let turn = match driven {
+                Driven::UntilItEnds => Detached(Some(turn)),
+                Driven::Perhaps => {
+                    let task = tokio::spawn(turn);
+                    Detached(Some(Box::pin(async move { task.await.unwrap_or_else(|_| Err(turn_is_gone())) })))
+                }
+            };
+            return match timeout_at(frame.deadline, turn).await {
                 Ok(answer) => answer,
                 Err(_) => Err(given_up(&frame, &progress)),
             };
@@ -220,10 +243,7 @@ impl Host {
                 let seen = Some(Seen { version, rev });
                 let snapshot = Arc::new(Snapshot { seen, life, memory });
                 // L1 may forget at any time: whoever has an answer, or saw the state in L1, must find it here after that.
-                // A caller that runs the turn itself has his answer only when the mailbox is gone, or shows it.
-                if calls.iter().any(|call| call.reply.is_some()) {
-                    owner.publish(hold, &snapshot);
-                }
+                owner.publish(hold, &snapshot);
                 self.0.locks.publish(hold, key, Arc::clone(&snapshot) as _);
                 release(owner, calls, answers);
                 Settled::Published(snapshot)
@@ -297,9 +317,13 @@ fn waiting(mut call: EditCall, answer: &mut Option<oneshot::Receiver<Answered>>)
 async fn await_answer(frame: &Frame, progress: &Progress, answer: oneshot::Receiver<Answered>) -> Answered {
     match timeout_at(frame.deadline, answer).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => Err(Error::internal("the turn of this call is gone").with_outcome(Outcome::Unknown)),
+        Ok(Err(_)) => Err(turn_is_gone()),
         Err(_) => Err(given_up(frame, progress)),
     }
+}
+
+fn turn_is_gone() -> Error {
+    Error::internal("the turn of this call is gone").with_outcome(Outcome::Unknown)
 }
 
 /// The answer at the deadline: exact, unless the call is on its way into the store.
@@ -313,12 +337,15 @@ fn given_up(frame: &Frame, progress: &Progress) -> Error {
 }
 
 /// A future that goes on as a task when it is dropped before its end: a turn belongs to nobody's connection.
-struct Detached<T: Send + 'static>(Option<Pin<Box<dyn Future<Output = T> + Send>>>);
+struct Detached(Option<Turning>);
 
-impl<T: Send + 'static> Future for Detached<T> {
-    type Output = T;
+/// A turn under way, with the answer of its only call.
+type Turning = Pin<Box<dyn Future<Output = Answered> + Send>>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<T> {
+impl Future for Detached {
+    type Output = Answered;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Answered> {
         let Some(future) = &mut self.0 else { return Poll::Pending };
         let result = std::task::ready!(future.as_mut().poll(cx));
         self.0 = None;
@@ -326,7 +353,7 @@ impl<T: Send + 'static> Future for Detached<T> {
     }
 }
 
-impl<T: Send + 'static> Drop for Detached<T> {
+impl Drop for Detached {
     fn drop(&mut self) {
         if let Some(future) = self.0.take()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()

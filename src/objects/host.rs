@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::args::Args;
 use super::call::{Call, CallKind, CallRequest, read_reply};
 use super::context::Frame;
+use super::edit::Driven;
 use super::failure::{CallError, RemoteError};
 use super::mailbox::Mailboxes;
 use super::object::TypeDef;
@@ -122,7 +123,8 @@ impl Host {
         if view {
             self.view(request.op, frame, request.freshness).await
         } else {
-            self.edit(request.op, frame, request.conditions, request.idempotency_key.as_deref()).await
+            self.edit(request.op, frame, request.conditions, request.idempotency_key.as_deref(), Driven::UntilItEnds)
+                .await
         }
     }
 
@@ -259,7 +261,7 @@ impl Host {
         let answer = if method.is_view() {
             self.view(op, frame, Freshness::default()).await
         } else {
-            self.edit(op, frame, Conditions::default(), key).await
+            self.edit(op, frame, Conditions::default(), key, Driven::Perhaps).await
         };
         answer.map(|reply| reply.body)
     }
