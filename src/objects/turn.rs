@@ -260,6 +260,13 @@ impl<'a> Turn<'a> {
     /// A state that a client sent.
     fn read(&self, host: &Host, body: &[u8]) -> Result<Box<dyn State>> {
         let (state, refused) = host.authorities().scope(|| (self.def.decode_strict)(body));
+        // serde reads a struct from the list of its members too, which is nobody's state.
+        if body.trim_ascii_start().starts_with(b"[")
+            && let Ok(state) = &state
+            && !self.encode(&**state)?.starts_with(b"[")
+        {
+            return Err(Error::invalid("the state does not fit: it is a JSON object by member name"));
+        }
         state.map_err(|error| match refused {
             Some(origin) => Error::new(
                 Kind::AuthorityNotAllowed,

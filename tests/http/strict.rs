@@ -1,0 +1,91 @@
+//! What a strict reader of the RFCs and of `docs/http.md` tries that no usual client sends.
+
+use std::collections::BTreeMap;
+
+use remote_object::prelude::*;
+use remote_object::{Config, TestHost};
+
+use crate::world::World;
+
+/// Holds what is hard to keep exactly.
+#[remote_object(replace)]
+pub struct Measure {
+    ratio: f64,
+    atoms: u128,
+    note: Option<String>,
+    parts: BTreeMap<String, Option<i128>>,
+}
+
+#[remote_object]
+impl Measure {
+    /// Divides one by it.
+    pub fn divide(&mut self, by: f64) -> f64 {
+        self.ratio = 1.0 / by;
+        self.ratio
+    }
+
+    /// Says what it was given.
+    pub fn label(&self, name: Option<String>, unit: Unit, count: Option<u8>) -> String {
+        format!("{name:?} {unit:?} {count:?}")
+    }
+}
+
+/// A name of a unit.
+#[remote_value]
+#[derive(Debug)]
+pub struct Unit(String);
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+const ATOMS: &str = "340282366920938463463374607431768211455";
+
+#[tokio::test]
+async fn an_optional_text_in_a_query_is_taken_as_it_is() {
+    let world = World::new().await;
+    let label = async |query: &str| world.get(&format!("/objects/measure/a/label?{query}")).await;
+    label("name=x&unit=m").await.is(200, "Some(\"x\") Unit(\"m\") None");
+    label("name=5&unit=7&count=3").await.is(200, "Some(\"5\") Unit(\"7\") Some(3)");
+    label("name=&unit=&count=null").await.is(200, "Some(\"\") Unit(\"\") None");
+    label("unit=m").await.is(200, "None Unit(\"m\") None");
+    label("unit=m&count=x").await.is_problem(422, "invalid-arguments");
+}
+
+#[tokio::test]
+async fn a_state_that_could_not_be_read_again_is_not_written() {
+    let world = World::new().await;
+    world.post("/objects/measure/a/divide", r#"{"by":2.0}"#).await.is(200, 0.5);
+    world.post("/objects/measure/a/divide", r#"{"by":0.0}"#).await.is_problem(500, "internal");
+    assert_eq!(world.get("/objects/measure/a").await.json()["ratio"], 0.5);
+    world.post("/objects/measure/a/divide", r#"{"by":4.0}"#).await.is(200, 0.25);
+
+    let mut config = Config::default();
+    config.limits.l1_bytes = 0;
+    let host = TestHost::with_config(config);
+    let measure = Remote::<Measure>::new("a");
+    assert!(host.call(measure.divide(0.0)).await.is_err());
+    assert_eq!(host.call(measure.divide(4.0)).await.unwrap(), 0.25);
+}
+
+#[tokio::test]
+async fn a_patch_leaves_every_other_member_exactly_as_it_was() {
+    let world = World::new().await;
+    let state = format!(r#"{{"ratio":0.1,"atoms":{ATOMS},"note":null,"parts":{{"a":-{},"b":null}}}}"#, &ATOMS[..38]);
+    world.ask("PUT", "/objects/measure/a", &[JSON], &state).await;
+    let patch = r#"{"note":"n","parts":{"a":null,"c":{"d":null}}}"#;
+    world.ask("PATCH", "/objects/measure/a", &[JSON], patch).await.is_problem(422, "invalid-arguments");
+    let patched = world.ask("PATCH", "/objects/measure/a", &[JSON], r#"{"note":"n","parts":{"c":7}}"#).await;
+    let expected = state.replace(r#""note":null"#, r#""note":"n""#).replace(r#""b":null"#, r#""b":null,"c":7"#);
+    assert_eq!(String::from_utf8_lossy(&patched.body), expected);
+    let patched = world.ask("PATCH", "/objects/measure/a", &[JSON], r#"{"parts":{"a":null,"b":null}}"#).await;
+    assert_eq!(patched.json()["parts"], serde_json::json!({"c": 7}));
+}
+
+#[tokio::test]
+async fn a_state_is_an_object_and_not_a_list_of_its_members() {
+    let world = World::new().await;
+    for (verb, path) in [("PUT", "/objects/counter/a"), ("POST", "/objects/counter"), ("PATCH", "/objects/counter/b")] {
+        world.ask("PUT", "/objects/counter/b", &[JSON], r#"{"value":1}"#).await;
+        for body in ["[1]", "[]", "null", "1"] {
+            world.ask(verb, path, &[JSON], body).await.is_problem(422, "invalid-arguments");
+        }
+    }
+}
