@@ -89,3 +89,50 @@ async fn a_state_is_an_object_and_not_a_list_of_its_members() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_instance_of_a_problem_is_a_uri_whatever_the_path_holds() {
+    let world = World::new().await;
+    for (sent, said) in [("ä", "%C3%A4"), ("\"", "%22"), ("{a|b}", "%7Ba%7Cb%7D"), ("%zz", "%25zz"), ("%2f", "%2f")] {
+        let problem = world.get(&format!("/objects/counter/{sent}?x=1")).await.json();
+        assert_eq!(problem["instance"], format!("/objects/counter/{said}"), "{sent}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_never_at_hand_without_asking_the_store() {
+    let world = World::new().await;
+    let cached = [("cache-control", "only-if-cached")];
+    world.ask("GET", "/objects/counter", &cached, "").await.is_problem(504, "not-cached");
+}
+
+#[tokio::test]
+async fn an_encoded_body_is_refused_and_not_read_as_if_it_were_none() {
+    let world = World::new().await;
+    let path = "/objects/counter/a/add";
+    let gzip = [JSON, ("content-encoding", "gzip")];
+    world.ask("POST", path, &gzip, r#"{"by":1}"#).await.is_problem(415, "unsupported-media-type");
+    let identity = [JSON, ("content-encoding", "identity")];
+    world.ask("POST", path, &identity, r#"{"by":1}"#).await.is(200, 1);
+}
+
+#[tokio::test]
+async fn a_request_without_a_host_or_with_two_is_refused() {
+    let world = World::new().await;
+    for hosts in ["", "host: a\r\nhost: b\r\n"] {
+        let mut wire = world.wire().await;
+        wire.send(format!("GET /objects/counter/a/value HTTP/1.1\r\n{hosts}\r\n")).await;
+        wire.answer(false).await.unwrap().is_problem(400, "bad-request");
+    }
+    let mut wire = world.wire().await;
+    wire.send("GET /objects/counter/a/value HTTP/1.0\r\n\r\n").await;
+    wire.answer(false).await.unwrap().is(200, 0);
+}
+
+#[tokio::test]
+async fn any_time_above_zero_is_a_deadline() {
+    let world = World::new().await;
+    let timeout = [JSON, ("request-timeout", "0.0000000001")];
+    let answer = world.ask("POST", "/objects/counter/a/add", &timeout, r#"{"by":1}"#).await;
+    answer.is_problem(504, "deadline-exceeded");
+}
