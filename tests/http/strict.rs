@@ -136,3 +136,27 @@ async fn any_time_above_zero_is_a_deadline() {
     let answer = world.ask("POST", "/objects/counter/a/add", &timeout, r#"{"by":1}"#).await;
     answer.is_problem(504, "deadline-exceeded");
 }
+
+#[tokio::test]
+async fn the_description_refuses_what_the_server_refuses() {
+    let world = World::new().await;
+    let document = world.get("/openapi.json").await.json();
+    let of = |pointer: &str| {
+        let mut schema = document.pointer(pointer).unwrap().clone();
+        schema["components"] = document["components"].clone();
+        jsonschema::validator_for(&schema).unwrap()
+    };
+    let state = of("/paths/~1objects~1counter~1{id}/put/requestBody/content/application~1json/schema");
+    for (body, status) in [(r#"{"value":1}"#, 201), (r#"{"value":1,"x":2}"#, 422), ("{}", 422), ("[1]", 422)] {
+        assert_eq!(state.is_valid(&serde_json::from_str(body).unwrap()), status < 400, "{body}");
+        assert_eq!(world.ask("PUT", "/objects/counter/a", &[JSON], body).await.status, status, "{body}");
+    }
+    let tags = of("/components/parameters/If-None-Match/schema");
+    for (text, status) in
+        [("*", 304), ("\"a\", W/\"b\"", 200), ("\"\"", 200), ("", 400), ("1-1", 400), ("\"a\" \"b\"", 400)]
+    {
+        assert_eq!(tags.is_valid(&text.into()), status < 400, "{text}");
+        let answer = world.ask("GET", "/objects/counter/a", &[("if-none-match", text)], "").await;
+        assert_eq!(answer.status, status, "{text}");
+    }
+}
