@@ -296,7 +296,7 @@ impl<'a> Turn<'a> {
             let memory = Arc::make_mut(&mut self.memory);
             idempotency::keep(memory, keyed, version, (success, tag.is_some()), &body, &self.def.options);
         }
-        Ok(Reply { success, body, tag, replayed: false, tier: Tier::L1 })
+        Ok(Reply { success, body, tag, at: tag, replayed: false, tier: Tier::L1 })
     }
 }
 

@@ -160,3 +160,24 @@ async fn the_description_refuses_what_the_server_refuses() {
         assert_eq!(answer.status, status, "{text}");
     }
 }
+
+#[tokio::test]
+async fn a_view_of_more_than_its_object_is_held_to_the_version_of_its_object() {
+    let world = World::new().await;
+    let put = world.post("/objects/cart/a/put", r#"{"product":"/objects/product/p","quantity":2}"#).await;
+    let tag = put.etag();
+    for (verb, header, value, status) in [
+        ("GET", "if-match", tag, 200),
+        ("POST", "if-match", tag, 200),
+        ("GET", "if-match", "*", 200),
+        ("GET", "if-match", "\"9-9\"", 412),
+        ("POST", "if-none-match", tag, 412),
+        ("POST", "if-none-match", "\"9-9\"", 200),
+        // The product's price may have changed since.
+        ("GET", "if-none-match", tag, 200),
+        ("GET", "if-none-match", "*", 304),
+    ] {
+        let answer = world.ask(verb, "/objects/cart/a/total", &[(header, value)], "").await;
+        assert_eq!((answer.status, answer.header("etag")), (status, None), "{verb} {header}: {value}");
+    }
+}
