@@ -49,12 +49,15 @@ async fn main() -> Result<()> {
     let host = service.host();
     let mine = Remote::<Todo>::new("mine");
 
+    println!("open since the last time: {:?}", host.call(mine.open()).await?);
     host.call(mine.add("water the plants".into())).await?;
-    println!("open: {:?}", host.call(mine.open()).await?);
+    let open = host.call(mine.add("feed the cat".into())).await?;
+    println!("{open} open");
     host.call(mine.done("water the plants".into())).await?;
+    // The method's own error comes back as the enum it was.
     match host.call(mine.done("fly".into())).await {
         Err(CallError::Method(TodoError::NotThere { open })) => println!("no such thing; {open} open"),
-        other => println!("{other:?}"),
+        other => println!("unexpected: {other:?}"),
     }
     service.stop().await;
     Ok(())

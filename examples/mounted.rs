@@ -1,5 +1,6 @@
 //! Objects inside an axum app one already has, beside its own routes, state and layers. `cargo run --example mounted`
 
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,8 +9,8 @@ use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use remote_object::prelude::*;
-use remote_object::{Host, Service};
+use remote_object::{Host, Remote, Service, remote_object};
+use tokio::net::TcpListener;
 
 /// The stock of one product.
 #[remote_object]
@@ -26,7 +27,7 @@ impl Stock {
 
     /// Some more.
     pub fn deliver(&mut self, pieces: u32) -> u32 {
-        self.pieces += pieces;
+        self.pieces = self.pieces.saturating_add(pieces);
         self.pieces
     }
 }
@@ -50,6 +51,11 @@ async fn shop_window(State(app): State<App>, Path(product): Path<String>) -> Res
     }
 }
 
+/// A route that knows nothing of objects.
+async fn requests(State(app): State<App>) -> String {
+    app.requests.load(Ordering::Relaxed).to_string()
+}
+
 /// A layer of the app, around the objects' routes too.
 async fn count(State(app): State<App>, request: Request, next: Next) -> Response {
     app.requests.fetch_add(1, Ordering::Relaxed);
@@ -57,29 +63,27 @@ async fn count(State(app): State<App>, request: Request, next: Next) -> Response
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> Result<(), Box<dyn Error>> {
     let service = Service::builder().store("sqlite:./shop.db").build().await?;
     let app = App { requests: Arc::default(), objects: service.host().clone() };
     let router = axum::Router::new()
         .route("/window/{product}", get(shop_window))
-        .route(
-            "/requests",
-            get(|State(app): State<App>| async move { app.requests.load(Ordering::Relaxed).to_string() }),
-        )
+        .route("/requests", get(requests))
         .merge(service.router())
         .layer(from_fn_with_state(app.clone(), count))
         .with_state(app);
 
     let address = std::env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".to_owned());
-    let listener = tokio::net::TcpListener::bind(&address).await.expect("the address is free");
+    let listener = TcpListener::bind(&address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
+    let url = format!("http://{}", listener.local_addr()?);
+    println!("try:");
     println!(
-        "try: curl -X POST http://{address}/objects/stock/tea/deliver -d '{{\"pieces\":3}}' -H 'content-type: application/json'"
+        "  curl -X POST {url}/objects/stock/tea/deliver -H 'content-type: application/json' -d '{{\"pieces\":3}}'"
     );
-    println!("     curl http://{address}/window/tea");
-    axum::serve(listener, router)
-        .with_graceful_shutdown(async { _ = tokio::signal::ctrl_c().await })
-        .await
-        .expect("serves");
+    println!("  curl {url}/window/tea");
+    println!("  curl {url}/requests");
+    // First the app answers what it has begun, then the objects come to rest.
+    axum::serve(listener, router).with_graceful_shutdown(async { _ = tokio::signal::ctrl_c().await }).await?;
     service.stop().await;
     Ok(())
 }

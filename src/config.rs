@@ -5,7 +5,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{Error, Result};
 
@@ -53,7 +53,8 @@ pub enum LogFormat {
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 #[non_exhaustive]
 pub struct Config {
-    /// The address to listen on.
+    /// The address to listen on; see [`listen_address`] for how it may be written.
+    #[serde(deserialize_with = "read_listen")]
     pub listen: SocketAddr,
     /// The URL of the datastore.
     pub store: String,
@@ -78,6 +79,23 @@ impl Default for Config {
             limits: Limits::default(),
         }
     }
+}
+
+/// Reads an address to listen on: `IP:PORT`, `localhost:PORT`, or `:PORT` for every address of the machine.
+///
+/// # Errors
+/// What it would be.
+pub fn listen_address(text: &str) -> Result<SocketAddr, &'static str> {
+    let all = text.strip_prefix(':').map(|port| format!("0.0.0.0:{port}"));
+    let named = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    let written = all.or(named);
+    let text = written.as_deref().unwrap_or(text);
+    text.parse().map_err(|_| "it is an address and a port, such as 127.0.0.1:8080 or [::1]:8080")
+}
+
+fn read_listen<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    listen_address(&text).map_err(serde::de::Error::custom)
 }
 
 /// The limits that are settings. Bytes, counts and milliseconds.

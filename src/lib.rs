@@ -44,7 +44,7 @@
 //! storage   durability
 //! ```
 //!
-//! [`model`], [`error`], [`clock`] and [`config`] hold the words all of them share and know nobody; `service.rs` puts the
+//! `model`, `error`, `clock` and `config` hold the words all of them share and know nobody; `service.rs` puts the
 //! rooms on top of each other, `serve.rs` puts a command line around that. `docs/architecture.md` tells the whole story.
 //!
 //! # Features
@@ -60,6 +60,8 @@
 
 extern crate self as remote_object;
 
+// For the tests and benches of the project; not API.
+#[doc(hidden)]
 pub mod clock;
 pub mod config;
 pub mod error;
@@ -71,6 +73,8 @@ mod cache;
 mod locks;
 #[cfg(feature = "cli")]
 mod log;
+// Public for the tests and benches of the project; what is API of it stands below.
+#[doc(hidden)]
 pub mod objects;
 #[cfg(feature = "cli")]
 mod serve;
@@ -78,8 +82,6 @@ mod service;
 pub mod storage;
 mod test_host;
 
-#[cfg(feature = "http")]
-pub use api::Api;
 #[cfg(feature = "client")]
 pub use api::Client;
 pub use config::Config;

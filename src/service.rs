@@ -1,11 +1,12 @@
 //! The composition root: the only file that names every room, and puts them on top of each other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 #[cfg(feature = "http")]
 use crate::api::Api;
 use crate::cache::Cache;
-use crate::clock::Random;
+use crate::clock::{self, Instant, Random};
 use crate::config::Config;
 use crate::error::Result;
 use crate::locks::Locks;
@@ -78,21 +79,30 @@ impl Service {
         shutdown: impl std::future::Future<Output = ()> + Send,
     ) -> Result<()> {
         let host = self.host.clone();
-        let drained = async move {
+        let began = std::sync::OnceLock::new();
+        let drained = async {
             shutdown.await;
+            let _ = began.set(clock::now());
             host.drain();
         };
         self.api.serve(listener, drained).await?;
-        self.stop().await;
+        self.stop_by(began.get().copied().unwrap_or_else(clock::now) + self.drain_timeout()).await;
         Ok(())
     }
 
     /// Takes no new calls, waits until those under way are answered (for `drain-timeout-ms` at most), and lets another
     /// process have the objects.
     pub async fn stop(&self) {
+        self.stop_by(clock::now() + self.drain_timeout()).await;
+    }
+
+    fn drain_timeout(&self) -> Duration {
+        Duration::from_millis(self.host.config().limits.drain_timeout_ms)
+    }
+
+    async fn stop_by(&self, end: Instant) {
         self.host.drain();
-        let limit = std::time::Duration::from_millis(self.host.config().limits.drain_timeout_ms);
-        if tokio::time::timeout(limit, self.host.idle()).await.is_err() {
+        if tokio::time::timeout_at(end, self.host.idle()).await.is_err() {
             tracing::warn!("calls were still running at the end of the drain time");
         }
         self.host.leave().await;
@@ -119,6 +129,12 @@ impl ServiceBuilder {
     #[must_use]
     pub fn settings(&self) -> &Config {
         &self.config
+    }
+
+    /// The name of the datastore that was given, instead of a URL.
+    #[cfg(feature = "cli")]
+    pub(crate) fn own_store(&self) -> Option<&str> {
+        self.store.as_ref().map(|(_, name)| &**name)
     }
 
     /// Sets all settings.

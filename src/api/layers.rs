@@ -180,6 +180,8 @@ impl<'a> Asked<'a> {
             return health::answer(self, &route);
         }
         let _in_work = self.api.metrics.begin(self.api.limits().calls)?;
+        // Once, at the head: what has begun is answered, however slowly its body comes.
+        self.api.host.ready()?;
         match route {
             Route::Collection(type_name) => {
                 let entry = self.api.type_entry(&type_name)?;
@@ -222,7 +224,7 @@ impl<'a> Asked<'a> {
     /// # Errors
     /// Whatever the object, or the way to it, answers.
     pub(crate) async fn host_answer(&self, question: Request) -> Answered {
-        Box::pin(self.api.host.answer(question)).await
+        Box::pin(self.api.host.answer_begun(question)).await
     }
 
     /// When the answer is worth nothing any more, counted from the head.

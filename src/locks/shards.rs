@@ -81,6 +81,12 @@ impl Locks {
         Ok(locks)
     }
 
+    /// The largest record the store takes, in bytes.
+    #[must_use]
+    pub fn record_bytes_max(&self) -> usize {
+        self.caps.record_bytes_max
+    }
+
     /// Whether anything can be answered at all.
     ///
     /// # Errors

@@ -73,7 +73,7 @@ impl Host {
     /// The shortest story: one plain edit of a warm object that nobody else is at.
     async fn turn_of_one(self, owner: Owner, hold: Arc<Hold>, base: Arc<Snapshot>, call: EditCall) -> Answered {
         let key = owner.key().clone();
-        let mut turn = Turn::new(self.def(&key)?, &hold, &base, self.0.config.limits.state_bytes);
+        let mut turn = Turn::new(self.def(&key)?, &hold, &base, self.0.sizes);
         let answer = turn.run(&self, &call);
         let turned = turn.end();
         let mut answers = vec![answer];
@@ -125,10 +125,12 @@ impl Host {
                     }
                     Settled::Over(error) => return owner.fail(&error.with_outcome(Outcome::NotExecuted)),
                 }
-                owner.publish(&hold, &base);
                 if !hold.is_good() {
                     continue 'activation;
                 }
+                // Those who were answered ask again, and others come, before the next turn begins: on a busy object it
+                // takes them all, and one put serves them.
+                tokio::task::yield_now().await;
             }
         }
     }
@@ -175,7 +177,7 @@ impl Host {
             Ok(def) => def,
             Err(error) => return Settled::Over(error),
         };
-        let mut turn = Turn::new(def, hold, base, self.0.config.limits.state_bytes);
+        let mut turn = Turn::new(def, hold, base, self.0.sizes);
         let mut answers = Vec::with_capacity(calls.len());
         if calls[0].is_async() {
             answers.push(turn.run_async(self, &calls[0]).await);
@@ -217,9 +219,12 @@ impl Host {
             Commit::Done(rev) => {
                 let seen = Some(Seen { version, rev });
                 let snapshot = Arc::new(Snapshot { seen, life, memory });
+                // L1 may forget at any time: whoever has an answer, or saw the state in L1, must find it here after that.
+                // A caller that runs the turn itself has his answer only when the mailbox is gone, or shows it.
+                if calls.iter().any(|call| call.reply.is_some()) {
+                    owner.publish(hold, &snapshot);
+                }
                 self.0.locks.publish(hold, key, Arc::clone(&snapshot) as _);
-                // L1 may have forgotten it by now: whoever has an answer must find it here.
-                owner.publish(hold, &snapshot);
                 release(owner, calls, answers);
                 Settled::Published(snapshot)
             }

@@ -17,6 +17,7 @@ use super::object::TypeDef;
 use super::registry::Registry;
 use super::remote::Authorities;
 use super::request::{Answered, Conditions, Freshness, Listed, Op, Request};
+use super::turn::Sizes;
 use super::waits::Waits;
 use crate::clock::{self, Instant};
 use crate::config::{Config, IDEMPOTENCY_KEY_BYTES_MAX, REQUEST_TIMEOUT_MAX};
@@ -38,6 +39,9 @@ pub(super) struct Core {
     pub(super) waits: Waits,
     pub(super) elsewhere: Option<Arc<dyn Elsewhere>>,
     pub(super) draining: AtomicBool,
+    /// The objects are another process's to have: nothing is begun any more.
+    left: AtomicBool,
+    pub(super) sizes: Sizes,
 }
 
 /// How objects of other clusters are called.
@@ -60,14 +64,17 @@ impl Host {
             registry,
             authorities: Arc::new(authorities),
             mailboxes: Mailboxes::new(config.limits.object_queue),
+            sizes: Sizes { state: config.limits.state_bytes, record: locks.record_bytes_max() },
             config,
             locks,
             waits: Waits::default(),
             elsewhere,
             draining: AtomicBool::new(false),
+            left: AtomicBool::new(false),
         }))
     }
 
+    #[doc(hidden)]
     /// The types.
     #[must_use]
     pub fn registry(&self) -> &Registry {
@@ -80,18 +87,32 @@ impl Host {
         &self.0.config
     }
 
+    #[doc(hidden)]
     /// Which clusters URIs in arguments may name.
     #[must_use]
     pub fn authorities(&self) -> &Arc<Authorities> {
         &self.0.authorities
     }
 
+    #[doc(hidden)]
     /// Answers a request. Dropping the future changes nothing of what has begun.
     ///
     /// # Errors
     /// See the table of problems in `docs/http.md`.
     pub async fn answer(&self, request: Request) -> Answered {
         self.ready()?;
+        self.answer_begun(request).await
+    }
+
+    /// As [`Host::answer`], of a request that began while new calls were taken: a drain lets it have its answer.
+    ///
+    /// # Errors
+    /// As [`Host::answer`].
+    pub async fn answer_begun(&self, request: Request) -> Answered {
+        self.0.locks.ready()?;
+        if self.0.left.load(Ordering::Relaxed) {
+            return Err(draining());
+        }
         let view = match &request.op {
             Op::Get => true,
             Op::Call(method, _) => method.is_view(),
@@ -105,6 +126,7 @@ impl Host {
         }
     }
 
+    #[doc(hidden)]
     /// One page of the objects of a type (a name of the registry's).
     ///
     /// # Errors
@@ -135,12 +157,12 @@ impl Host {
     /// # Errors
     /// Why not.
     pub fn ready(&self) -> Result<()> {
-        if self.0.draining.load(Ordering::Relaxed) {
-            return Err(Error::new(Kind::Draining, "this node is shutting down"));
-        }
-        self.0.locks.ready()
+        // A node whose store failed drains too; the store is why.
+        self.0.locks.ready()?;
+        if self.0.draining.load(Ordering::Relaxed) { Err(draining()) } else { Ok(()) }
     }
 
+    #[doc(hidden)]
     /// Takes no new calls from outside any more; those under way go on.
     pub fn drain(&self) {
         self.0.draining.store(true, Ordering::Relaxed);
@@ -159,8 +181,10 @@ impl Host {
         self.0.mailboxes.len() == 0 && self.0.waits.len() == 0
     }
 
+    #[doc(hidden)]
     /// Lets another process have the objects of this one at once.
     pub async fn leave(&self) {
+        self.0.left.store(true, Ordering::Relaxed);
         self.0.locks.leave().await;
     }
 
@@ -175,6 +199,7 @@ impl Host {
         self.0.locks.ready().is_err()
     }
 
+    #[doc(hidden)]
     /// Forgets all published states, as a restart would.
     pub fn forget(&self) {
         self.0.locks.forget();
@@ -244,6 +269,11 @@ impl Host {
         let unknown = || Error::new(Kind::TypeNotFound, format!("there is no type {name}"));
         self.0.registry.get(name).ok_or_else(unknown)
     }
+}
+
+/// The answer while this node shuts down.
+fn draining() -> Error {
+    Error::new(Kind::Draining, "this node is shutting down")
 }
 
 /// The answer to a name that is no method of the type.

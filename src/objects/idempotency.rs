@@ -117,6 +117,11 @@ pub(crate) fn keep(
     }
 }
 
+/// What a keyed call with such a reply adds to its object's record, in bytes.
+pub(crate) fn bytes_kept(reply_bytes: usize) -> usize {
+    Kept::BYTES + if reply_bytes <= KEPT_REPLY_BYTES_MAX { reply_bytes } else { 0 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -147,9 +147,12 @@ impl Meta {
 }
 
 impl Kept {
-    /// What it weighs against the limit on remembered replies.
+    /// What it is in a record beside its body, at most.
+    pub(crate) const BYTES: usize = 100;
+
+    /// What it is in a record, at most.
     pub(crate) fn bytes(&self) -> usize {
-        56 + self.body.as_ref().map_or(0, Bytes::len)
+        Self::BYTES + self.body.as_ref().map_or(0, Bytes::len)
     }
 
     fn encode(&self, out: &mut Vec<u8>) {

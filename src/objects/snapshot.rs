@@ -48,6 +48,13 @@ impl Memory {
         Arc::clone(&NONE)
     }
 
+    /// What it is in a record, at most.
+    pub(crate) fn bytes(&self) -> usize {
+        let kept: usize = self.kept.iter().map(Kept::bytes).sum();
+        let other: usize = self.other.iter().map(|(name, value)| name.len() + value.len()).sum();
+        kept + other
+    }
+
     fn is_none(&self) -> bool {
         self.kept.is_empty() && self.other.is_empty() && self.horizon == Version::default() && self.schema == 0
     }
@@ -109,9 +116,7 @@ impl Published for Snapshot {
     fn weight(&self) -> usize {
         // The decoded state is guessed by its JSON.
         let life = self.life.as_ref().map_or(0, |life| 2 * life.json.len());
-        let kept: usize = self.memory.kept.iter().map(Kept::bytes).sum();
-        let other: usize = self.memory.other.iter().map(|(name, value)| name.len() + value.len()).sum();
-        size_of::<Self>() + size_of::<Memory>() + life + kept + other
+        size_of::<Self>() + size_of::<Memory>() + life + self.memory.bytes()
     }
 }
 

@@ -93,11 +93,20 @@ pub(crate) fn undone(error: Error, frame: &Frame) -> Error {
 pub(crate) struct Turn<'a> {
     def: &'a TypeDef,
     hold: &'a Hold,
-    state_bytes_max: usize,
+    limits: Sizes,
     life: Option<Life>,
     memory: Arc<Memory>,
     /// The version of the last call that went well.
     version: Option<Version>,
+}
+
+/// How large things may become, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    /// A state as JSON.
+    pub(crate) state: usize,
+    /// State and meta together: what the store takes.
+    pub(crate) record: usize,
 }
 
 /// What a turn leaves.
@@ -118,9 +127,9 @@ struct Ran {
 }
 
 impl<'a> Turn<'a> {
-    pub(crate) fn new(def: &'a TypeDef, hold: &'a Hold, base: &Snapshot, state_bytes_max: usize) -> Self {
+    pub(crate) fn new(def: &'a TypeDef, hold: &'a Hold, base: &Snapshot, limits: Sizes) -> Self {
         let (life, memory) = (base.life.clone(), Arc::clone(&base.memory));
-        Self { def, hold, state_bytes_max, life, memory, version: None }
+        Self { def, hold, limits, life, memory, version: None }
     }
 
     pub(crate) fn end(self) -> Turned {
@@ -244,8 +253,8 @@ impl<'a> Turn<'a> {
         let mut json = Vec::with_capacity(self.life.as_ref().map_or(SLACK, |life| life.json.len() + 8));
         std::panic::catch_unwind(AssertUnwindSafe(|| state.encode(&mut json)))
             .unwrap_or_else(|panic| Err(panicked(&panic)))?;
-        if json.len() > self.state_bytes_max {
-            let (is, may) = (json.len(), self.state_bytes_max);
+        if json.len() > self.limits.state {
+            let (is, may) = (json.len(), self.limits.state);
             return Err(Error::new(
                 Kind::StateTooLarge,
                 format!("the state would be {is} bytes; at most {may} are kept"),
@@ -283,6 +292,7 @@ impl<'a> Turn<'a> {
             Some(state) => self.encode(&**state).map_err(|error| undone(error, &call.frame))?,
             None => Vec::new(),
         };
+        self.check_record(call, json.len(), body.as_ref().map_or(json.len(), Bytes::len))?;
         if clock::now() >= call.frame.deadline || !call.progress.commit() {
             return Err(too_late(&call.frame));
         }
@@ -298,7 +308,21 @@ impl<'a> Turn<'a> {
         }
         Ok(Reply { success, body, tag, at: tag, replayed: false, tier: Tier::L1 })
     }
+
+    /// The store refuses a record that is too large, and with it the whole turn: so the call that makes it so is undone.
+    fn check_record(&self, call: &EditCall, state_bytes: usize, reply_bytes: usize) -> Result<()> {
+        let kept = if call.keyed.is_some() { idempotency::bytes_kept(reply_bytes) } else { 0 };
+        let (is, may) = (state_bytes + kept + self.memory.bytes() + META_BYTES, self.limits.record);
+        if is <= may {
+            return Ok(());
+        }
+        let text = format!("the object's record would be about {is} bytes, the datastore takes {may}");
+        Err(undone(Error::new(Kind::StateTooLarge, text), &call.frame))
+    }
 }
+
+/// What a record's meta needs beside what it keeps.
+const META_BYTES: usize = 128;
 
 fn replied(state: Box<dyn State>, has_reply: bool, body: Bytes) -> Ran {
     let success = if has_reply { Success::Ok } else { Success::NoContent };

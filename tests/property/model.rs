@@ -59,7 +59,7 @@ pub struct Asked {
     pub if_none_match: Option<String>,
 }
 
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, PartialEq, Default, Debug)]
 pub struct Object {
     life: Option<(i64, Version)>,
     newest: Version,
@@ -164,7 +164,7 @@ impl Object {
     }
 
     /// An addition whose tag nobody was told: it is in the state that was read after it.
-    pub fn added(&mut self, by: i64, read: &Answer) -> Result<(), String> {
+    pub fn added(&mut self, by: i64, read: &Answer) -> bool {
         let value = self.life.map_or(0, |(value, _)| value) + by;
         let tag: Option<Version> = read.tag.as_deref().and_then(|tag| tag.parse().ok());
         match tag {
@@ -172,9 +172,9 @@ impl Object {
                 self.former = self.life.map_or(self.former, |(_, tag)| tag);
                 self.life = Some((value, tag));
                 self.newest = tag;
-                Ok(())
+                true
             }
-            _ => Err(format!("after adding {by}: {read:?}, where the model has {self:?}")),
+            _ => false,
         }
     }
 
@@ -203,26 +203,21 @@ fn is(answer: &Answer, expected: &Answer) -> bool {
     heads(answer) == heads(expected) && bodies
 }
 
-/// Whether there is an order in which the objects could have given these answers to calls made at once; what they are
-/// then.
-pub fn some_order(objects: &[Object], calls: &[(Asked, Answer)]) -> Option<Vec<Object>> {
-    if calls.is_empty() {
-        return Some(objects.to_vec());
+/// What the objects may be after they gave these answers to calls made at once: one for each order that explains them.
+pub fn in_some_order(objects: &[Object], calls: &[(Asked, Answer)], worlds: &mut Vec<Vec<Object>>) {
+    if calls.is_empty() && !worlds.iter().any(|world| world == objects) {
+        worlds.push(objects.to_vec());
     }
     for at in 0..calls.len() {
         let mut rest = calls.to_vec();
         let (asked, answer) = rest.remove(at);
         let mut objects = objects.to_vec();
         let object = &mut objects[usize::from(asked.op.id)];
-        *object = match object.accepts(&asked, &answer) {
-            Some(next) => next,
-            None => continue,
-        };
-        if let Some(found) = some_order(&objects, &rest) {
-            return Some(found);
+        if let Some(next) = object.accepts(&asked, &answer) {
+            *object = next;
+            in_some_order(&objects, &rest, worlds);
         }
     }
-    None
 }
 
 /// Whether a call was told that its key is at work: so it may be, when another with that key was made at once.

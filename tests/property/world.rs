@@ -10,7 +10,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::http::{Answer, ask};
-use super::model::{Asked, Object, Op, Step, Verb, met_its_key, some_order};
+use super::model::{Asked, Object, Op, Step, Verb, in_some_order, met_its_key};
+
+/// What the objects may be, given the answers so far: calls made at once do not tell in which order they ran.
+type Worlds = Vec<Vec<Object>>;
 
 struct Running {
     service: Service,
@@ -85,15 +88,15 @@ pub async fn play(small_l1: bool, steps: &[Step]) -> Result<(), String> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("objects.db");
     let mut running = Running::start(&file, small_l1).await;
-    let mut objects = vec![Object::default(); 3];
+    let mut worlds = vec![vec![Object::default(); 3]];
     for (at, step) in steps.iter().enumerate() {
         let wrong = |why: String| format!("step {at}, {step:?}: {why}");
         match step {
-            Step::One(op) => objects = at_once(&running, objects, std::slice::from_ref(op)).await.map_err(wrong)?,
-            Step::AtOnce(ops) => objects = at_once(&running, objects, ops).await.map_err(wrong)?,
-            Step::Tell(from, to, by) => tell(&running, &mut objects, (*from, *to, *by)).await.map_err(wrong)?,
+            Step::One(op) => worlds = at_once(&running, &worlds, std::slice::from_ref(op)).await.map_err(wrong)?,
+            Step::AtOnce(ops) => worlds = at_once(&running, &worlds, ops).await.map_err(wrong)?,
+            Step::Tell(from, to, by) => worlds = tell(&running, worlds, (*from, *to, *by)).await.map_err(wrong)?,
             Step::Forget => running.service.host().forget(),
-            Step::List => list(&running, &objects).await.map_err(wrong)?,
+            Step::List => worlds = list(&running, worlds).await.map_err(wrong)?,
             Step::Restart(in_good_order) => {
                 running.end(*in_good_order).await;
                 running = Running::start(&file, small_l1).await;
@@ -106,45 +109,53 @@ pub async fn play(small_l1: bool, steps: &[Step]) -> Result<(), String> {
     Ok(())
 }
 
-async fn at_once(running: &Running, objects: Vec<Object>, ops: &[Op]) -> Result<Vec<Object>, String> {
-    let asked: Vec<_> = ops.iter().map(|op| objects[usize::from(op.id)].asked(op)).collect();
+async fn at_once(running: &Running, worlds: &Worlds, ops: &[Op]) -> Result<Worlds, String> {
+    let asked: Vec<_> = ops.iter().map(|op| worlds[0][usize::from(op.id)].asked(op)).collect();
     let answers = futures_util::future::join_all(asked.iter().map(|asked| running.ask(asked))).await;
     let calls: Vec<_> = asked.into_iter().zip(answers).collect();
-    let ran = (0..calls.len()).filter(|at| !met_its_key(&calls, *at)).map(|at| calls[at].clone()).collect::<Vec<_>>();
-    // A key that was used before answers with 422 too: then it is the model's to say so.
-    let in_some_order = some_order(&objects, &ran).or_else(|| some_order(&objects, &calls));
-    in_some_order.ok_or_else(|| format!("no order gives {calls:#?}\nwhere the objects are {objects:#?}"))
+    // A call that was told that its key is at work, or is another's, changed nothing.
+    let ran: Vec<_> = (0..calls.len()).filter(|at| !met_its_key(&calls, *at)).map(|at| calls[at].clone()).collect();
+    let mut next = Worlds::new();
+    for world in worlds {
+        in_some_order(world, &ran, &mut next);
+    }
+    some(next, || format!("no order gives {calls:#?}\nwhere the objects are {worlds:#?}"))
 }
 
-async fn tell(running: &Running, objects: &mut [Object], (from, to, by): (u8, u8, i64)) -> Result<(), String> {
+async fn tell(running: &Running, worlds: Worlds, (from, to, by): (u8, u8, i64)) -> Result<Worlds, String> {
     let path = format!("/objects/sum/o{from}/tell");
     let body = json!({ "by": by, "to": format!("/objects/sum/o{to}") }).to_string();
     let answer = ask(running.addr, "POST", &path, &[], &body).await;
     if from == to {
         let is_cycle = answer.status == 508 && answer.body["code"] == "call-cycle";
-        return is_cycle.then_some(()).ok_or_else(|| format!("{answer:?}"));
+        return some(if is_cycle { worlds } else { Worlds::new() }, || format!("{answer:?}"));
     }
-    let sum = objects[usize::from(from)].value() + by;
-    let told = objects[usize::from(to)].value() + sum;
-    if answer.status != 200 || answer.body != json!(told) {
-        return Err(format!("{answer:?}, and not {told}"));
+    let mut reads = Vec::new();
+    for id in [from, to] {
+        reads.push(ask(running.addr, "GET", &format!("/objects/sum/o{id}"), &[], "").await);
     }
-    for (id, by) in [(from, by), (to, sum)] {
-        let read = ask(running.addr, "GET", &format!("/objects/sum/o{id}"), &[], "").await;
-        objects[usize::from(id)].added(by, &read)?;
-    }
-    Ok(())
+    let told = |world: &mut Vec<Object>| {
+        let sum = world[usize::from(from)].value() + by;
+        let told = world[usize::from(to)].value() + sum;
+        answer.status == 200
+            && answer.body == json!(told)
+            && world[usize::from(from)].added(by, &reads[0])
+            && world[usize::from(to)].added(sum, &reads[1])
+    };
+    let next = worlds.iter().cloned().filter_map(|mut world| told(&mut world).then_some(world)).collect();
+    some(next, || format!("{answer:?}, then {reads:?}, where the objects are {worlds:#?}"))
 }
 
-async fn list(running: &Running, objects: &[Object]) -> Result<(), String> {
+async fn list(running: &Running, worlds: Worlds) -> Result<Worlds, String> {
     let answer = ask(running.addr, "GET", "/objects/sum", &[], "").await;
     let items = answer.body["items"].as_array().cloned().unwrap_or_default();
-    for (id, object) in objects.iter().enumerate() {
-        let listed = items.iter().any(|item| item["uri"] == format!("/objects/sum/o{id}"));
-        // SQLite knows at once what is gone.
-        if listed != object.lives() {
-            return Err(format!("{answer:?}, where the model has {objects:?}"));
-        }
-    }
-    Ok(())
+    let is_listed = |id: usize| items.iter().any(|item| item["uri"] == format!("/objects/sum/o{id}"));
+    // SQLite knows at once what is gone.
+    let fits = |world: &&Vec<Object>| world.iter().enumerate().all(|(id, object)| is_listed(id) == object.lives());
+    let next = worlds.iter().filter(fits).cloned().collect();
+    some(next, || format!("{answer:?}, where the objects are {worlds:#?}"))
+}
+
+fn some(worlds: Worlds, why: impl FnOnce() -> String) -> Result<Worlds, String> {
+    if worlds.is_empty() { Err(why()) } else { Ok(worlds) }
 }

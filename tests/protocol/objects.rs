@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use remote_object::prelude::*;
+use remote_object::{Deserialize, JsonSchema, Serialize};
+use serde::Serializer;
 
 /// A sum.
 #[remote_object(replace, delete)]
@@ -105,6 +107,46 @@ impl Tally {
     /// Asks another for its sum.
     pub async fn ask(&self, cx: &ViewContext, of: Remote<Tally>) -> Result<i64, TallyError> {
         cx.call(of.value()).await.map_err(|error| TallyError::Failed(error.into()))
+    }
+}
+
+/// A number that cannot be copied when it is 13, nor written when it is 17.
+#[derive(Default, Deserialize, JsonSchema)]
+pub struct Number(i64);
+
+impl Clone for Number {
+    fn clone(&self) -> Self {
+        assert_ne!(self.0, 13, "as the test asked");
+        Self(self.0)
+    }
+}
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        assert_ne!(self.0, 17, "as the test asked");
+        to.serialize_i64(self.0)
+    }
+}
+
+/// A state with code of the user's own in it.
+#[remote_object]
+pub struct Touchy {
+    value: Number,
+}
+
+#[remote_object]
+impl Touchy {
+    pub fn set(&mut self, to: i64) {
+        self.value = Number(to);
+    }
+
+    pub async fn set_later(&mut self, to: i64) {
+        tokio::task::yield_now().await;
+        self.value = Number(to);
+    }
+
+    pub fn value(&self) -> i64 {
+        self.value.0
     }
 }
 

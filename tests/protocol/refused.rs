@@ -1,9 +1,11 @@
 //! Puts that certainly had no effect: refused ones, and those that met another record (§3, R4, R8).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use remote_object::error::{Kind, Outcome};
-use remote_object::model::{Put, Record, Seen, Version};
+use remote_object::model::{Durability, Put, Record, Seen, Version};
+use remote_object::storage::{Memory, OverKeyValue};
 use serde_json::json;
 
 use super::caller::*;
@@ -174,4 +176,61 @@ async fn the_stored_record_moves_only_by_puts_that_build_on_it() {
     // The kit of stores checks it at length; these tests stand on it.
     let stale = Seen { rev: remote_object::model::Rev::Number(0), ..seen };
     assert!(matches!(store.inner().put(&key("a"), Some(&stale), &record).await, Put::Conflict(_)));
+}
+
+/// Clone and Serialize are the user's too.
+#[tokio::test(start_paused = true)]
+async fn a_state_that_panics_when_it_is_copied_or_written_leaves_the_object_usable() {
+    let store = Scripted::exclusive();
+    let service = service(&store).await;
+    let host = service.host();
+    let touchy = |id: &str| remote_object::model::ObjectKey::new("touchy", id).unwrap();
+    let set = |id: &str, method: &str, to: i64| call_of(host, touchy(id), method, json!({ "to": to }));
+    for method in ["set", "set-later"] {
+        set("a", method, 1).now().await.unwrap();
+        let first = Gate::shut();
+        store.next(On::Put, "a", Plan::Before(first.clone()));
+        let opener = set("a", "set", 2).sent().await;
+        let panics = set("a", method, 17).sent().await;
+        let behind = set("a", "set", 3).sent().await;
+        first.open();
+        opener.answer().await.unwrap();
+        assert_eq!(failure(&panics.answer().await), (Kind::MethodPanicked, Outcome::NotExecuted), "{method}");
+        behind.answer().await.unwrap();
+        assert_eq!(number(&call_of(host, touchy("a"), "value", json!({})).now().await), 3);
+        // One that can be written, and not copied: it stands, and nothing can be made of it.
+        set(method, "set", 13).now().await.unwrap();
+        assert_eq!(failure(&set(method, method, 1).now().await), (Kind::MethodPanicked, Outcome::NotExecuted));
+        assert_eq!(number(&call_of(host, touchy(method), "value", json!({})).now().await), 13);
+        assert_at_rest(host).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_makes_the_record_too_large_for_the_store_is_undone_alone() {
+    let small = OverKeyValue::new(Memory::new(), Durability::Weak).exclusive().record_bytes_max(10_000);
+    let store = Scripted::over(Arc::new(small));
+    let service = service(&store).await;
+    let host = service.host();
+    let first = Gate::shut();
+    store.next(On::Put, "a", Plan::Before(first.clone()));
+    let opener = add(host, "a", 1).sent().await;
+    first.reached(1).await;
+    let fill = |bytes: u32| call(host, "a", "fill", json!({ "bytes": bytes }));
+    let before = add(host, "a", 1).sent().await;
+    let large = fill(20_000).key("large").sent().await;
+    let after = add(host, "a", 1).key("small").sent().await;
+    first.open();
+    opener.answer().await.unwrap();
+    assert_eq!(failure(&large.answer().await), (Kind::StateTooLarge, Outcome::NotExecuted));
+    assert_eq!((number(&before.answer().await), number(&after.answer().await)), (2, 3));
+    // The replies that are kept count too.
+    fill(3000).now().await.unwrap();
+    let say = |n: u32| call(host, "a", "say", json!({ "bytes": 2000 })).key(&format!("say{n}"));
+    let said: Vec<_> = [say(0).now().await, say(1).now().await, say(2).now().await, say(3).now().await].into();
+    assert_eq!(said.iter().filter(|said| said.is_ok()).count(), 3);
+    assert_eq!(failure(&said[3]), (Kind::StateTooLarge, Outcome::NotExecuted));
+    assert_eq!(number(&add(host, "a", 1).now().await), 7);
+    fill(10).now().await.unwrap();
+    say(3).now().await.unwrap();
 }

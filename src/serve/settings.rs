@@ -1,0 +1,208 @@
+//! From flags, environment and settings file to one [`Config`], and what is said of each mistake in them.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::builder::{FalseyValueParser, StyledStr};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
+use clap::{Args, Command, FromArgMatches};
+
+use crate::config::{Config, LogFormat, listen_address};
+use crate::error::{Error, Result};
+
+/// The flags. Each is an environment variable and a key of the settings file too; a flag wins over the environment, the
+/// environment over the file.
+#[derive(Args, Debug)]
+struct Flags {
+    /// The address to listen on
+    #[arg(long, value_name = "ADDR", env = "REMOTE_OBJECT_LISTEN")]
+    listen: Option<String>,
+    /// The datastore: sqlite:PATH or memory:
+    #[arg(long, value_name = "URL", env = "REMOTE_OBJECT_STORE")]
+    store: Option<String>,
+    /// How the log is written: text or json
+    #[arg(long, value_name = "FORMAT", env = "REMOTE_OBJECT_LOG")]
+    log: Option<String>,
+    /// What absolute URIs of this cluster begin with, such as <https://shop.example>
+    #[arg(long, value_name = "URL", env = "REMOTE_OBJECT_PUBLIC_URL")]
+    public_url: Option<String>,
+    /// A settings file in TOML; its keys are those that --print-config prints
+    #[arg(long, value_name = "FILE", env = "REMOTE_OBJECT_CONFIG")]
+    config: Option<PathBuf>,
+    /// Print the settings in effect as TOML, and exit
+    #[arg(long, env = "REMOTE_OBJECT_PRINT_CONFIG", value_parser = FalseyValueParser::new())]
+    print_config: bool,
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub(super) enum Wanted {
+    /// To serve with these settings.
+    Serve(Box<Config>),
+    /// To print this, and end.
+    Print(String),
+}
+
+/// Reads `args` (the program's name first), the environment and the settings file on top of `base`.
+///
+/// # Errors
+/// `config`: what is wrong and what would be right.
+pub(super) fn read(args: impl IntoIterator<Item = OsString>, base: Config) -> Result<Wanted> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let command = command(&base);
+    check_environment(&command)?;
+    let matches = match command.clone().try_get_matches_from(&args) {
+        Ok(matches) => matches,
+        Err(error) if error.kind() == ErrorKind::DisplayVersion => {
+            let version = env!("CARGO_PKG_VERSION");
+            return Ok(Wanted::Print(format!("{} (remote-object {version})\n", program(args.first()))));
+        }
+        Err(error) if !error.use_stderr() => return Ok(Wanted::Print(error.to_string())),
+        Err(error) => return Err(bad_flag(&command, &error)),
+    };
+    let flags = Flags::from_arg_matches(&matches).map_err(|error| bad_flag(&command, &error))?;
+    let print = flags.print_config;
+    let from = |id: &str| match matches.value_source(id) {
+        Some(ValueSource::EnvVariable) => variable(id),
+        _ => format!("--{}", id.replace('_', "-")),
+    };
+    let config = settings(base, flags, from)?;
+    config.check()?;
+    if print {
+        return toml::to_string(&config).map(Wanted::Print).map_err(|error| Error::internal(error.to_string()));
+    }
+    Ok(Wanted::Serve(Box::new(config)))
+}
+
+/// The name of a program, as it was called.
+pub(super) fn program(path: Option<&OsString>) -> String {
+    let name = path.and_then(|path| Path::new(path).file_stem());
+    name.map_or_else(|| "remote-object".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+/// The flags as clap knows them, with the defaults of this program in their help.
+fn command(base: &Config) -> Command {
+    let (listen, log) = (base.listen.to_string(), if base.log == LogFormat::Json { "json" } else { "text" });
+    Flags::augment_args(Command::new("remote-object"))
+        .about("Serves durable objects over HTTP")
+        .long_about(None::<&str>)
+        // It is printed here, with the program's own name.
+        .version("")
+        .disable_help_subcommand(true)
+        .mut_args(|arg| {
+            let arg = arg.hide_env_values(true);
+            let default = match arg.get_id().as_str() {
+                "listen" => &listen,
+                "store" => base.store.as_str(),
+                "log" => log,
+                _ => return arg,
+            };
+            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            arg.help(StyledStr::from(format!("{help} [default: {default}]")))
+        })
+}
+
+fn variable(id: &str) -> String {
+    format!("REMOTE_OBJECT_{}", id.to_uppercase())
+}
+
+/// clap does not say which variable is no text.
+fn check_environment(command: &Command) -> Result<()> {
+    let names = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str());
+    for name in names.filter(|name| *name != variable("config")) {
+        if let Err(std::env::VarError::NotUnicode(value)) = std::env::var(name) {
+            return Err(Error::config(format!("{name} is {value:?}, which is no UTF-8")));
+        }
+    }
+    Ok(())
+}
+
+/// clap's message without its usage lines, and with the flags there are where one is unknown.
+fn bad_flag(command: &Command, error: &clap::Error) -> Error {
+    let text = error.to_string();
+    let text = text.trim_start_matches("error: ");
+    let text = text.split("\n\n").next().unwrap_or(text);
+    if error.kind() != ErrorKind::UnknownArgument {
+        return Error::config(text.to_owned());
+    }
+    let unknown = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(unknown)) => unknown,
+        _ => text,
+    };
+    let flags = command.get_arguments().filter_map(|arg| arg.get_long());
+    let flags: Vec<String> = flags.chain(["help", "version"]).map(|flag| format!("--{flag}")).collect();
+    Error::config(format!("there is no argument {unknown}; there are {}", flags.join(", ")))
+}
+
+/// `from` tells where a flag's value was found, as its user knows it.
+fn settings(base: Config, flags: Flags, from: impl Fn(&str) -> String) -> Result<Config> {
+    let mut config = match &flags.config {
+        None => base,
+        Some(path) => with_file(&base, path)?,
+    };
+    if let Some(listen) = flags.listen {
+        config.listen = listen_address(&listen)
+            .map_err(|right| Error::config(format!("{} is {listen:?}; {right}", from("listen"))))?;
+    }
+    if let Some(store) = flags.store {
+        config.store = store;
+    }
+    if let Some(log) = flags.log {
+        config.log = match log.as_str() {
+            "text" => LogFormat::Text,
+            "json" => LogFormat::Json,
+            _ => return Err(Error::config(format!("{} is {log:?}; it is text or json", from("log")))),
+        };
+    }
+    if let Some(url) = flags.public_url {
+        config.public_url = Some(url);
+    }
+    Ok(config)
+}
+
+/// The base, changed where the file names something.
+fn with_file(base: &Config, path: &Path) -> Result<Config> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Error::config(format!("the settings file {shown} cannot be read: {error}")))?;
+    // Once by itself, for the sake of errors that know their line; once on top of the base.
+    toml::from_str::<Config>(&text).map_err(|error| bad_file(path, &text, &error))?;
+    let mut merged = toml::Table::try_from(base).map_err(|error| Error::internal(error.to_string()))?;
+    let file: toml::Table = text.parse().map_err(|error| bad_file(path, &text, &error))?;
+    merge(&mut merged, file);
+    merged.try_into().map_err(|error| bad_file(path, &text, &error))
+}
+
+fn merge(into: &mut toml::Table, from: toml::Table) {
+    for (name, value) in from {
+        match (into.get_mut(&name), value) {
+            (Some(toml::Value::Table(inner)), toml::Value::Table(value)) => merge(inner, value),
+            (_, value) => {
+                into.insert(name, value);
+            }
+        }
+    }
+}
+
+/// What serde calls things, and what people do.
+const WORDS: [(&str, &str); 7] = [
+    ("expected usize", "expected a whole number, 0 or more"),
+    ("expected u64", "expected a whole number, 0 or more"),
+    ("expected a sequence", "expected a list"),
+    ("expected struct Config", "expected a table"),
+    ("expected struct Limits", "expected a table"),
+    ("unknown field", "there is no setting"),
+    ("`, expected one of ", "`; there are "),
+];
+
+fn bad_file(path: &Path, text: &str, error: &toml::de::Error) -> Error {
+    let message = WORDS.iter().fold(error.message().to_owned(), |text, (from, to)| text.replace(from, to));
+    let place = error.span().map(|span| {
+        let before = text.get(..span.start).unwrap_or_default();
+        let number = before.matches('\n').count();
+        let line = text.lines().nth(number).unwrap_or_default().trim();
+        format!(", line {}, `{line}`", number + 1)
+    });
+    Error::config(format!("the settings file {}{}: {message}", path.display(), place.unwrap_or_default()))
+}

@@ -1,0 +1,16 @@
+//! What a user sees: the real binary and the examples as child processes, over real sockets, with real signals.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
+mod cart;
+mod crash;
+mod disk;
+mod examples;
+mod first_lines;
+mod log;
+mod refusals;
+mod samples;
+mod settings;
+mod stop;
+mod wire;
+mod world;
