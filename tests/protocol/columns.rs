@@ -16,6 +16,7 @@ async fn a_torn_record_is_neither_shown_nor_overwritten_and_heals_with_the_store
         let before = add(host, "a", 1).key("k").now().await;
         let puts = store.puts("a").len();
         store.always(On::Load, "a", Plan::Torn);
+        assert_at_rest(host).await;
         host.forget();
         let asks = [
             get(host, "a"),
@@ -45,6 +46,7 @@ async fn columns_that_were_read_apart_once_are_read_again() {
     let host = service.host();
     add(host, "a", 1).now().await.unwrap();
     for ask in [get(host, "a"), add(host, "a", 0)] {
+        assert_at_rest(host).await;
         host.forget();
         store.next(On::Load, "a", Plan::Torn);
         ask.now().await.unwrap();
