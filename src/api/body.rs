@@ -38,6 +38,10 @@ where
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
+    if head.encoded {
+        let what = "the body must come as it is, without a Content-Encoding";
+        return Err(Error::new(Kind::UnsupportedMediaType, what).into());
+    }
     let types: &[&str] = if merge_patch { &["application/merge-patch+json", JSON] } else { &[JSON] };
     if head.content_type.is_some_and(|media| !is_media_type(media, types)) {
         let what = format!("the body must be {} in UTF-8", types.join(" or "));

@@ -105,6 +105,9 @@ fn id_of_key(type_name: &str, key: &str) -> String {
 
 async fn list(asked: &Asked<'_>, entry: &TypeEntry, head: &Head<'_>) -> Result<Answer> {
     let type_name = entry.def.name;
+    if head.freshness.only_if_cached {
+        return Err(Error::new(Kind::NotCached, "lists are read from the store and never from a cache"));
+    }
     let (limit, after) = page(asked.parts.uri.query(), type_name)?;
     let listing = asked.api.host.list(type_name, after.as_deref(), limit);
     let listed = match tokio::time::timeout_at(asked.deadline(head), listing).await {

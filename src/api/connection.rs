@@ -155,7 +155,7 @@ impl Guarded {
             let body = problem::document(&error, StatusCode::REQUEST_TIMEOUT, "");
             let head = format!(
                 "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\
-                 outcome: not-executed\r\nconnection: close\r\n\r\n",
+                 outcome: not-executed\r\ncache-control: private, no-cache\r\nconnection: close\r\n\r\n",
                 body.len()
             );
             let _ = self.stream.try_write(&[head.as_bytes(), &body].concat());

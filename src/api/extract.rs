@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap, HeaderName, HeaderValue, IF_MATCH,
-    IF_NONE_MATCH,
+    ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap, HeaderName, HeaderValue,
+    IF_MATCH, IF_NONE_MATCH,
 };
 
 use super::names::{IDEMPOTENCY_KEY, JSON, REQUEST_TIMEOUT, TRACEPARENT};
@@ -19,6 +19,8 @@ use crate::objects::{Conditions, Freshness, Tags};
 pub(crate) struct Head<'a> {
     pub(crate) content_type: Option<&'a HeaderValue>,
     pub(crate) content_length: Option<u64>,
+    /// The body is compressed, or encoded otherwise.
+    pub(crate) encoded: bool,
     pub(crate) timeout: Option<Duration>,
     pub(crate) idempotency_key: Option<&'a str>,
     pub(crate) conditions: Conditions,
@@ -39,6 +41,8 @@ impl<'a> Head<'a> {
                 once(name, head.content_type.replace(value).is_some())?;
             } else if *name == CONTENT_LENGTH {
                 head.content_length = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+            } else if *name == CONTENT_ENCODING {
+                head.encoded |= !value.as_bytes().eq_ignore_ascii_case(b"identity");
             } else if *name == ACCEPT {
                 head.accept.add(value);
             } else if *name == IF_MATCH {
@@ -96,9 +100,10 @@ fn request_timeout(value: &HeaderValue) -> Result<Duration> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
         digits(whole) && digits(fraction)
     });
-    let timeout = seconds.and_then(|text| text.parse().ok()).and_then(|n: f64| Duration::try_from_secs_f64(n).ok());
-    match timeout {
-        Some(timeout) if !timeout.is_zero() && timeout <= REQUEST_TIMEOUT_MAX => Ok(timeout),
+    let seconds = seconds.and_then(|text| text.parse::<f64>().ok()).filter(|seconds| *seconds > 0.0);
+    match seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
+        // Less than a nanosecond is above 0 all the same.
+        Some(timeout) if timeout <= REQUEST_TIMEOUT_MAX => Ok(timeout.max(Duration::from_nanos(1))),
         _ => Err(malformed("Request-Timeout", value, "seconds such as 2.5, above 0 and at most 300")),
     }
 }

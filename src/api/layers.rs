@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, HOST};
 use http::request::Parts;
-use http::{HeaderValue, Method, Response};
+use http::{HeaderValue, Method, Response, Version};
 use http_body_util::Full;
 use hyper::body::Body;
 use tokio::net::TcpListener;
@@ -59,6 +59,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) api: &'a Inner,
     pub(crate) parts: &'a Parts,
     pub(crate) prefix: &'a str,
+    /// It came from a socket of our own, and nobody has looked at it before.
+    pub(crate) from_wire: bool,
     pub(crate) started: Instant,
 }
 
@@ -86,7 +88,7 @@ impl Api {
                 let original = request.extensions().get::<axum::extract::OriginalUri>();
                 let whole = original.map_or("", |original| original.0.path());
                 let prefix = whole.strip_suffix(request.uri().path()).unwrap_or_default().to_owned();
-                api.handle(request, &prefix).await.map(axum::body::Body::new)
+                api.handle(request, Some(&prefix)).await.map(axum::body::Body::new)
             };
             router = router.route(path, axum::routing::any(handler));
         }
@@ -111,11 +113,11 @@ impl Api {
         B: Body<Data = Bytes> + Unpin + Send,
         B::Error: std::fmt::Display,
     {
-        Ok(self.handle(request, "").await)
+        Ok(self.handle(request, None).await)
     }
 
-    /// Answers one request, whatever it is.
-    pub(crate) async fn handle<B>(&self, request: http::Request<B>, prefix: &str) -> Answer
+    /// Answers one request, whatever it is. `mounted`: below which path of an app that took it from the wire.
+    pub(crate) async fn handle<B>(&self, request: http::Request<B>, mounted: Option<&str>) -> Answer
     where
         B: Body<Data = Bytes> + Unpin + Send,
         B::Error: std::fmt::Display,
@@ -123,7 +125,8 @@ impl Api {
         let started = clock::now();
         let (parts, mut body) = request.into_parts();
         let api = &*self.0;
-        let asked = Asked { api, parts: &parts, prefix, started };
+        let asked =
+            Asked { api, parts: &parts, prefix: mounted.unwrap_or_default(), from_wire: mounted.is_none(), started };
         let mut slot = &api.metrics.other;
         let answered = AssertUnwindSafe(asked.answer(&mut body, &mut slot)).catch_unwind().await;
         let mut answer = match answered {
@@ -169,6 +172,9 @@ impl<'a> Asked<'a> {
         B::Error: std::fmt::Display,
     {
         check_head(self.parts, self.api.limits())?;
+        if self.from_wire {
+            check_host(self.parts)?;
+        }
         let route = routes::parse(self.parts.uri.path())?;
         if !matches!(route, Route::Collection(_) | Route::Object(..) | Route::Method(..)) {
             return health::answer(self, &route);
@@ -197,7 +203,7 @@ impl<'a> Asked<'a> {
     fn refuse(&self, refusal: &Refusal) -> Answer {
         let error = &refusal.error;
         self.api.metrics.problem(error.kind());
-        let instance = format!("{}{}", self.prefix, self.parts.uri.path());
+        let instance = problem::instance(self.prefix, self.parts.uri.path());
         let answer = problem::response(refusal, &instance);
         if answer.status().as_u16() == 500 && error.method().is_none() {
             let trace = self.parts.headers.get(super::names::TRACEPARENT).and_then(|value| value.to_str().ok());
@@ -246,6 +252,16 @@ fn check_head(parts: &Parts, limits: &Limits) -> Result<()> {
         return Err(Error::new(Kind::UriTooLong, what));
     }
     Ok(())
+}
+
+/// RFC 9112 §3.2: a request that could mean two hosts, or says none, is refused. HTTP/2 names it otherwise.
+fn check_host(parts: &Parts) -> Result<()> {
+    let mut hosts = parts.headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) if parts.version == Version::HTTP_11 => Err(Error::bad_request("the header host is missing")),
+        (_, Some(_)) => Err(Error::bad_request("the header host stands twice")),
+        _ => Ok(()),
+    }
 }
 
 /// What is left of an answer for HEAD: everything but the body.

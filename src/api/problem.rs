@@ -101,6 +101,28 @@ pub(crate) fn response(refusal: &Refusal, instance: &str) -> Response<Full<Bytes
     response
 }
 
+/// The path of a request as a URI: what hyper lets through beyond that is percent-encoded, the rest stays as it came.
+pub(crate) fn instance(prefix: &str, path: &str) -> String {
+    use std::fmt::Write;
+    let mut instance = String::with_capacity(prefix.len() + path.len());
+    instance.push_str(prefix);
+    let bytes = path.as_bytes();
+    for (at, byte) in bytes.iter().enumerate() {
+        let hex = |ahead: usize| bytes.get(at + ahead).is_some_and(u8::is_ascii_hexdigit);
+        let stays = match byte {
+            b'%' => hex(1) && hex(2),
+            b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' => false,
+            byte => byte.is_ascii_graphic(),
+        };
+        if stays {
+            instance.push(char::from(*byte));
+        } else {
+            let _ = write!(instance, "%{byte:02X}");
+        }
+    }
+    instance
+}
+
 /// The document itself.
 pub(crate) fn document(error: &Error, status: StatusCode, instance: &str) -> Bytes {
     let code = error.code();

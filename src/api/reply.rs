@@ -10,7 +10,7 @@ use super::layers::{Answer, Asked};
 use super::names::{CACHE_STATUS, IDEMPOTENCY_REPLAYED, JSON};
 use crate::error::{Error, Kind, Result};
 use crate::model::Version;
-use crate::objects::{Conditions, Reply, Success, Tier};
+use crate::objects::{Conditions, Reply, Success, Tags, Tier};
 
 /// What is particular about a success.
 #[derive(Clone, Copy, Default)]
@@ -135,10 +135,12 @@ pub(crate) fn check_accept(head: &Head<'_>) -> Result<()> {
 /// # Errors
 /// `precondition-failed`.
 pub(crate) fn check_read(reply: &mut Reply, conditions: &Conditions, safe: bool) -> Result<()> {
-    if conditions.if_match.as_ref().is_some_and(|tags| !tags.contain(reply.tag)) {
+    if conditions.if_match.as_ref().is_some_and(|tags| !tags.contain(reply.at)) {
         return Err(Error::new(Kind::PreconditionFailed, "the object is not at what If-Match names"));
     }
-    if conditions.if_none_match.as_ref().is_some_and(|tags| tags.contain(reply.tag)) {
+    // That the object has not moved does not mean that a view of more than it would say the same.
+    let known = |tags: &Tags| tags.contain(if safe && *tags != Tags::Any { reply.tag } else { reply.at });
+    if conditions.if_none_match.as_ref().is_some_and(known) {
         if !safe {
             return Err(Error::new(Kind::PreconditionFailed, "the object is at what If-None-Match names"));
         }

@@ -168,8 +168,7 @@ fn unknown_argument(name: &str, params: &[Param]) -> Error {
 
 /// A text of a query is a string to those who take strings, and JSON to all others.
 fn from_query_text<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    let as_string: Result<T, ValueError> = T::deserialize(IntoDeserializer::<ValueError>::into_deserializer(text));
-    match as_string {
+    match T::deserialize(QueryText(text)) {
         Ok(value) => Ok(value),
         Err(first) => match json::check(text.as_bytes(), 128)
             .map_err(|_| ())
@@ -178,6 +177,39 @@ fn from_query_text<T: DeserializeOwned>(text: &str) -> Result<T, String> {
             Ok(value) => Ok(value),
             Err(()) => Err(first.to_string()),
         },
+    }
+}
+
+/// A text for who reads strings, also inside an `Option` and a newtype.
+struct QueryText<'a>(&'a str);
+
+impl<'de> Deserializer<'de> for QueryText<'_> {
+    type Error = ValueError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+        visitor.visit_str(self.0)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &str, visitor: V) -> Result<V::Value, ValueError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ValueError> {
+        self.0.into_deserializer().deserialize_enum(name, variants, visitor)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+        seq tuple tuple_struct map struct identifier ignored_any
     }
 }
 

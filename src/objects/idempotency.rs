@@ -83,7 +83,7 @@ pub(crate) fn look_up(memory: &Memory, keyed: &Keyed) -> Option<Answered> {
         _ => (Success::Ok, true),
     };
     let tag = tagged.then_some(kept.version);
-    Some(Ok(Reply { success, body: body.clone(), tag, replayed: true, tier: Tier::L1 }))
+    Some(Ok(Reply { success, body: body.clone(), tag, at: tag, replayed: true, tier: Tier::L1 }))
 }
 
 /// Remembers a call that took effect, and forgets the oldest beyond the type's numbers: by count and bytes only, never by

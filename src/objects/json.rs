@@ -1,12 +1,12 @@
 //! Reading JSON that strangers sent: no duplicate keys, bounded depth, unknown members named.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
 
@@ -26,7 +26,7 @@ pub(crate) fn not_json(error: &serde_json::Error) -> Error {
 }
 
 /// Reads a `T`. The depth was checked before, or the bytes are our own.
-pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
+pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> serde_json::Result<T> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     json.disable_recursion_limit();
     let value = T::deserialize(&mut json)?;
@@ -40,7 +40,8 @@ pub(crate) fn decode_strict<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     json.disable_recursion_limit();
     let mut unknown = None;
     let value = serde_ignored::deserialize(&mut json, |path| {
-        unknown.get_or_insert_with(|| path.to_string());
+        // serde_ignored shows an `Option` on the way as a step of its own.
+        unknown.get_or_insert_with(|| path.to_string().replace(".?", ""));
     })
     .map_err(|error| Error::invalid(format!("the state does not fit: {}", without_place(&error))))?;
     match unknown {
@@ -167,7 +168,7 @@ pub(crate) fn is_blank(bytes: &[u8]) -> bool {
 }
 
 /// The keys of an object and the text of each value, or `None` when the value is no object.
-pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, str>, &'a serde_json::value::RawValue)>);
+pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -180,7 +181,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members: Vec<(Cow<'de, str>, &'de serde_json::value::RawValue)> = Vec::new();
+                let mut members: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::new();
                 let mut seen = Keys::default();
                 while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
                     seen.insert(key.clone())?;
@@ -198,28 +199,62 @@ pub(crate) fn is_json(bytes: &[u8]) -> serde_json::Result<()> {
     serde_json::from_slice::<IgnoredAny>(bytes).map(|_| ())
 }
 
-/// A document with a merge patch applied (RFC 7396). Both were checked before.
+/// A document with a merge patch applied (RFC 7396). Both were checked before. What the patch does not name stays as the
+/// text it was: numbers too large for a `u64` would not come through a parsed value.
 pub(crate) fn merge_patch(document: &[u8], patch: &[u8]) -> Result<Vec<u8>> {
-    fn merge(target: &mut Value, patch: Value) {
-        let Value::Object(patch) = patch else {
-            *target = patch;
-            return;
-        };
-        if !target.is_object() {
-            *target = Value::Object(serde_json::Map::new());
-        }
-        let Some(members) = target.as_object_mut() else { return };
-        for (name, value) in patch {
-            if value.is_null() {
-                members.remove(&name);
-            } else {
-                merge(members.entry(name).or_insert(Value::Null), value);
-            }
+    let document = decode(document).map_err(|error| Error::internal(format!("a state that is not JSON: {error}")))?;
+    let patch = decode(patch).map_err(|error| not_json(&error))?;
+    let mut merged = Vec::new();
+    merge(Some(document), patch, &mut merged).map_err(|error| Error::internal(error.to_string()))?;
+    Ok(merged)
+}
+
+fn merge(target: Option<&RawValue>, patch: &RawValue, out: &mut Vec<u8>) -> serde_json::Result<()> {
+    let Some(patch) = members(patch)? else {
+        out.extend_from_slice(patch.get().as_bytes());
+        return Ok(());
+    };
+    let old = target.map(members).transpose()?.flatten().unwrap_or_default();
+    let mut object = Writer { out, empty: true };
+    object.out.push(b'{');
+    for (name, value) in &old {
+        match patch.get(name) {
+            None => object.key(name)?.extend_from_slice(value.get().as_bytes()),
+            Some(new) if new.get() == "null" => {}
+            Some(new) => merge(Some(value), new, object.key(name)?)?,
         }
     }
-    let mut target = decode(document).map_err(|error| Error::internal(format!("a state that is not JSON: {error}")))?;
-    merge(&mut target, decode(patch).map_err(|error| not_json(&error))?);
-    serde_json::to_vec(&target).map_err(|error| Error::internal(error.to_string()))
+    for (name, new) in patch.iter().filter(|(name, new)| !old.contains_key(*name) && new.get() != "null") {
+        merge(None, new, object.key(name)?)?;
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+/// The members of an object; `None` for any other value.
+fn members(value: &RawValue) -> serde_json::Result<Option<BTreeMap<Cow<'_, str>, &RawValue>>> {
+    match value.get().starts_with('{') {
+        true => serde_json::from_str(value.get()).map(|Members(members)| Some(members.into_iter().collect())),
+        false => Ok(None),
+    }
+}
+
+/// An object on its way out.
+struct Writer<'a> {
+    out: &'a mut Vec<u8>,
+    empty: bool,
+}
+
+impl Writer<'_> {
+    /// Writes a key; its value is to follow.
+    fn key(&mut self, name: &str) -> serde_json::Result<&mut Vec<u8>> {
+        if !std::mem::take(&mut self.empty) {
+            self.out.push(b',');
+        }
+        serde_json::to_writer(&mut *self.out, name)?;
+        self.out.push(b':');
+        Ok(self.out)
+    }
 }
 
 #[cfg(test)]

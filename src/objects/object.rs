@@ -92,7 +92,8 @@ pub trait State: Any + Send + Sync {
     /// Appends the state as JSON.
     ///
     /// # Errors
-    /// `internal` when serde cannot write it (a map whose keys are no strings, say).
+    /// `internal` when serde cannot write it (a map whose keys are no strings, say), or not so that it can be read again
+    /// (a float that is no number).
     fn encode(&self, out: &mut Vec<u8>) -> Result<()>;
 }
 
@@ -102,8 +103,19 @@ impl<T: RemoteState> State for T {
     }
 
     fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
-        serde_json::to_writer(out, self)
-            .map_err(|error| Error::internal(format!("the state of a {} cannot be written as JSON: {error}", T::TYPE)))
+        let start = out.len();
+        serde_json::to_writer(&mut *out, self).map_err(|error| {
+            Error::internal(format!("the state of a {} cannot be written as JSON: {error}", T::TYPE))
+        })?;
+        // serde writes NaN and the infinities as null, which no number reads: the object would be lost at its next load.
+        let written = &out[start..];
+        if std::str::from_utf8(written).is_ok_and(|text| text.contains("null"))
+            && let Err(error) = json::decode::<T>(written)
+        {
+            let what = format!("the state of a {} is written as JSON that it cannot be read from: {error}", T::TYPE);
+            return Err(Error::internal(what));
+        }
+        Ok(())
     }
 }
 

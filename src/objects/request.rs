@@ -95,6 +95,8 @@ pub struct Reply {
     pub body: Bytes,
     /// The entity tag, where the answer has one.
     pub tag: Option<Version>,
+    /// The version of the object that was read, where it is there. Conditions are held against it.
+    pub at: Option<Version>,
     /// It is the stored reply of an earlier call with the same key.
     pub replayed: bool,
     /// Where the state came from.

@@ -269,6 +269,13 @@ impl<'a> Turn<'a> {
     /// A state that a client sent.
     fn read(&self, host: &Host, body: &[u8]) -> Result<Box<dyn State>> {
         let (state, refused) = host.authorities().scope(|| (self.def.decode_strict)(body));
+        // serde reads a struct from the list of its members too, which is nobody's state.
+        if body.trim_ascii_start().starts_with(b"[")
+            && let Ok(state) = &state
+            && !self.encode(&**state)?.starts_with(b"[")
+        {
+            return Err(Error::invalid("the state does not fit: it is a JSON object by member name"));
+        }
         state.map_err(|error| match refused {
             Some(origin) => Error::new(
                 Kind::AuthorityNotAllowed,
@@ -299,7 +306,7 @@ impl<'a> Turn<'a> {
             let memory = Arc::make_mut(&mut self.memory);
             idempotency::keep(memory, keyed, version, (success, tag.is_some()), &body, &self.def.options);
         }
-        Ok(Reply { success, body, tag, replayed: false, tier: Tier::L1 })
+        Ok(Reply { success, body, tag, at: tag, replayed: false, tier: Tier::L1 })
     }
 
     /// The store refuses a record that is too large, and with it the whole turn: so the call that makes it so is undone.

@@ -79,7 +79,7 @@ impl Host {
     async fn look(&self, def: &TypeDef, op: Op, frame: &Arc<Frame>, snapshot: &Snapshot) -> Answered {
         let reply = |body: Bytes, tag, unit: bool| {
             let success = if unit { Success::NoContent } else { Success::Ok };
-            Reply { success, body, tag, replayed: false, tier: Tier::L1 }
+            Reply { success, body, tag, at: snapshot.tag(), replayed: false, tier: Tier::L1 }
         };
         let (method, args) = match op {
             Op::Call(method, args) => (method, args),

@@ -13,6 +13,7 @@ mod openapi;
 mod operations;
 mod resources;
 mod retries;
+mod strict;
 mod world;
 
 // The sample objects of the server, for the golden copy of its description.

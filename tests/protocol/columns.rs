@@ -16,7 +16,7 @@ async fn a_torn_record_is_neither_shown_nor_overwritten_and_heals_with_the_store
         let before = add(host, "a", 1).key("k").now().await;
         let puts = store.puts("a").len();
         store.always(On::Load, "a", Plan::Torn);
-        host.idle().await;
+        assert_at_rest(host).await;
         host.forget();
         let asks = [
             get(host, "a"),
@@ -46,7 +46,7 @@ async fn columns_that_were_read_apart_once_are_read_again() {
     let host = service.host();
     add(host, "a", 1).now().await.unwrap();
     for ask in [get(host, "a"), add(host, "a", 0)] {
-        host.idle().await;
+        assert_at_rest(host).await;
         host.forget();
         store.next(On::Load, "a", Plan::Torn);
         ask.now().await.unwrap();
@@ -61,7 +61,6 @@ async fn one_broken_object_is_no_other_ones_business() {
     add(host, "a", 1).now().await.unwrap();
     add(host, "b", 1).now().await.unwrap();
     store.always(On::Load, "a", Plan::Torn);
-    host.idle().await;
     host.forget();
     get(host, "a").now().await.unwrap_err();
     assert_eq!(number(&add(host, "b", 1).now().await), 2);
@@ -77,7 +76,6 @@ async fn a_record_of_a_later_epoch_is_not_overwritten() {
         add(host, "b", 1).now().await.unwrap();
         let later = foreign("a", Version::new(1000, 1), r#"{"value":50,"text":""}"#).await;
         store.overwrite(&key("a"), &later).await;
-        host.idle().await;
         host.forget();
         for ask in [get(host, "a"), add(host, "a", 1), delete(host, "a"), call(host, "a", "value", json!({}))] {
             assert_eq!(failure(&ask.now().await), (Kind::WrongNode, Outcome::NotExecuted));

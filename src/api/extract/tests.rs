@@ -39,7 +39,7 @@ fn timeouts_are_seconds_above_zero_and_at_most_300() {
         let map = headers(&[("request-timeout", text)]);
         assert_eq!(Head::read(&map).unwrap().timeout, Some(Duration::from_millis(ms)), "{text}");
     }
-    for text in ["", "0", "0.0", "-1", "+1", "300.1", "1e2", "inf", "nan", ".5", "1.", "1s", "1,5", "0.0000000001"] {
+    for text in ["", "0", "0.0", "-1", "+1", "300.1", "1e2", "inf", "nan", ".5", "1.", "1s", "1,5"] {
         assert!(refused(&[("request-timeout", text)]), "{text}");
     }
     assert!(refused(&[("request-timeout", "1"), ("request-timeout", "1")]));

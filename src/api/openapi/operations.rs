@@ -73,7 +73,7 @@ fn list(def: &TypeDef) -> Value {
     let limit = json!({"type": "integer", "minimum": 1, "maximum": LIST_LIMIT_MAX, "default": LIST_LIMIT_DEFAULT});
     operation.parameters = vec![
         json!({"name": "limit", "in": "query", "description": "Objects on a page", "schema": limit}),
-        json!({"name": "cursor", "in": "query", "description": "`next` of the page before", "schema": {"type": "string"}}),
+        json!({"name": "cursor", "in": "query", "description": "`next` of the page before", "schema": {"type": "string", "minLength": 1}}),
     ];
     operation.success("200", "One page", Some(&schema_ref(LIST)), &["Link", "Cache-Status"]);
     operation.kinds.push(Kind::StoreUnavailable);
@@ -84,7 +84,8 @@ fn create(def: &TypeDef, state: &Value) -> Value {
     let mut operation = Operation::new(def, "create", format!("A new `{}` under an id of its own", def.name));
     operation.change();
     if def.options.replace {
-        operation.body = Some(json!({"description": "The state; the default without one", "content": json_of(state)}));
+        let content = json_of(&closed(state));
+        operation.body = Some(json!({"description": "The state; the default without one", "content": content}));
     }
     operation.kinds.extend_from_slice(BODY);
     operation.success("201", "The new state", Some(state), &["ETag", "Location", "Idempotency-Replayed"]);
@@ -102,7 +103,7 @@ fn get(def: &TypeDef, state: &Value) -> Value {
 fn put(def: &TypeDef, state: &Value) -> Value {
     let mut operation = Operation::new(def, "replace", "This state instead, or a new object of it".into());
     operation.change();
-    operation.body = Some(json!({"required": true, "content": json_of(state)}));
+    operation.body = Some(json!({"required": true, "content": json_of(&closed(state))}));
     operation.kinds.extend_from_slice(BODY);
     operation.success("200", "The state", Some(state), &["ETag", "Idempotency-Replayed"]);
     operation.success("201", "The state of the new object", Some(state), &["ETag", "Idempotency-Replayed"]);
@@ -199,6 +200,11 @@ fn query_parameter(param: &Param, schema: &Value) -> Value {
         parameter["content"] = json_of(schema);
     }
     parameter
+}
+
+/// A state that a client sends: it has no members but those of its type.
+fn closed(state: &Value) -> Value {
+    json!({"allOf": [state], "unevaluatedProperties": false})
 }
 
 fn json_of(schema: &Value) -> Value {

@@ -108,16 +108,20 @@ pub(super) fn headers() -> Value {
     })
 }
 
+/// `*`, or a list of entity tags.
+const TAGS: &str = r#"^(\*|(W/)?"[^"]*"( *, *(W/)?"[^"]*")*)$"#;
+
 /// Headers of requests.
 pub(super) fn parameters() -> Value {
     let header = |name: &str, description: &str, schema: Value| json!({"name": name, "in": "header", "required": false, "description": description, "schema": schema});
     let text = json!({"type": "string"});
     let key = json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"});
+    let tags = json!({"type": "string", "pattern": TAGS});
     let timeout = json!({"type": "number", "exclusiveMinimum": 0, "maximum": 300});
     json!({
         "Idempotency-Key": header("Idempotency-Key", "Sent again under it, the request takes effect once", key),
-        "If-Match": header("If-Match", "Only if the object is at one of these entity tags", text.clone()),
-        "If-None-Match": header("If-None-Match", "Only if the object is at none of these entity tags", text.clone()),
+        "If-Match": header("If-Match", "Only if the object is at one of these entity tags", tags.clone()),
+        "If-None-Match": header("If-None-Match", "Only if the object is at none of these entity tags", tags),
         "Request-Timeout": header("Request-Timeout", "Seconds from the head to the answer; 30 by default", timeout),
         "Cache-Control": header("Cache-Control", "`max-age=n` takes a copy so old, `only-if-cached` no other", text.clone()),
         "traceparent": header("traceparent", "The trace this call belongs to (W3C Trace Context)", text),
