@@ -26,8 +26,6 @@ const BATCH_MAX: usize = 1024;
 /// The WAL is folded into the database when it holds so many pages that are not: some 16 MiB. Fewer would stop the
 /// writer more often for the same pages; more would take longer to read after a crash (this many took 30 to 50 ms).
 const WAL_PAGES: i64 = 4000;
-/// How full it is, is looked at after so many jobs: each dirties a few pages.
-const LOOK_AFTER: usize = 256;
 
 /// What the writer can be asked for.
 #[derive(Debug)]
@@ -196,9 +194,7 @@ fn write(shared: &Shared, mut conn: Connection, lock: Lock) {
 
 /// Commits batch after batch until the store is closed, or the disk fails.
 fn write_batches(shared: &Shared, conn: &mut Connection) -> Result<()> {
-    let mut unfolded = 0;
     while let Some((jobs, completer)) = shared.take() {
-        unfolded += jobs.len();
         match commit(conn, &jobs) {
             Ok(puts) => deliver(jobs.into_iter().zip(puts), completer),
             Err(Failed::Busy(error)) => {
@@ -211,10 +207,7 @@ fn write_batches(shared: &Shared, conn: &mut Connection) -> Result<()> {
                 return Err(error);
             }
         }
-        if unfolded >= LOOK_AFTER {
-            fold(conn)?;
-            unfolded = 0;
-        }
+        fold(conn)?;
     }
     Ok(())
 }
