@@ -1,7 +1,7 @@
 //! Reading JSON that strangers sent: no duplicate keys, bounded depth, unknown members named.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -217,15 +217,14 @@ fn merge(target: Option<&RawValue>, patch: &RawValue, out: &mut Vec<u8>) -> serd
     let old = target.map(members).transpose()?.flatten().unwrap_or_default();
     let mut object = Writer { out, empty: true };
     object.out.push(b'{');
-    for (name, value) in &old {
-        match patch.get(name) {
-            None => object.key(name)?.extend_from_slice(value.get().as_bytes()),
-            Some(new) if new.get() == "null" => {}
-            Some(new) => merge(Some(value), new, object.key(name)?)?,
+    // In one order whatever is patched, so that the same state is the same text.
+    for name in old.keys().chain(patch.keys()).collect::<BTreeSet<_>>() {
+        match (old.get(name), patch.get(name)) {
+            (_, Some(new)) if new.get() == "null" => {}
+            (old, Some(new)) => merge(old.copied(), new, object.key(name)?)?,
+            (Some(old), None) => object.key(name)?.extend_from_slice(old.get().as_bytes()),
+            (None, None) => {}
         }
-    }
-    for (name, new) in patch.iter().filter(|(name, new)| !old.contains_key(*name) && new.get() != "null") {
-        merge(None, new, object.key(name)?)?;
     }
     out.push(b'}');
     Ok(())
