@@ -2,6 +2,9 @@
 //!
 //! A leaf. A setting has a reason; its name is API and stands in `docs/settings.md`.
 
+pub mod url;
+
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -58,6 +61,16 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The URL of the datastore.
     pub store: String,
+    /// The URL of the shared cache before the store, such as `memcached://m1,m2`; without one, the store alone.
+    pub cache: Option<String>,
+    /// Further shared caches, by the name with which a type asks for one.
+    pub cache_pools: BTreeMap<String, String>,
+    /// Takes a store whose acknowledged writes may be lost when its process dies.
+    pub accept_weak_durability: bool,
+    /// Takes a Cassandra cluster that acknowledges writes before they are synced to a disk.
+    pub allow_periodic: bool,
+    /// Takes a cluster of fewer than three replicas, as developers have it.
+    pub dev: bool,
     /// How the log is written.
     pub log: LogFormat,
     /// What absolute URIs of this cluster begin with, such as `https://shop.example`.
@@ -73,6 +86,11 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             store: "sqlite:./objectd.db".into(),
+            cache: None,
+            cache_pools: BTreeMap::new(),
+            accept_weak_durability: false,
+            allow_periodic: false,
+            dev: false,
             log: LogFormat::Text,
             public_url: None,
             allowed_authorities: Vec::new(),

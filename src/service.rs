@@ -182,7 +182,7 @@ impl ServiceBuilder {
             Some(store) => store,
             None => {
                 let scheme = self.config.store.split(':').next().unwrap_or_default().to_owned();
-                (crate::storage::open(&self.config.store)?, scheme.into())
+                (crate::storage::open(&self.config).await?, scheme.into())
             }
         };
         let durability = store.caps().durability;

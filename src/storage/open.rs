@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Datastore, Memory};
+use crate::config::Config;
 use crate::error::{Error, Result};
 
 /// The stores there are, as an error names them.
@@ -12,11 +13,12 @@ const LEGAL: &str = if cfg!(feature = "sqlite") {
     "memory: (this build is without the feature sqlite)"
 };
 
-/// Opens the store of a URL: `sqlite:PATH`, a file that is made when it is not there, or `memory:`.
+/// Opens the store that the settings name: `sqlite:PATH`, a file that is made when it is not there, or `memory:`.
 ///
 /// # Errors
 /// `config`, in one line: the URL names no store there is, or the store cannot be used, and what to do about it.
-pub fn open(url: &str) -> Result<Arc<dyn Datastore>> {
+pub async fn open(config: &Config) -> Result<Arc<dyn Datastore>> {
+    let url = config.store.as_str();
     let Some((scheme, path)) = url.split_once(':') else {
         return Err(Error::config(format!("the store {url:?} is no URL; there are: {LEGAL}")));
     };
@@ -48,8 +50,8 @@ mod tests {
     use super::*;
     use crate::error::Kind;
 
-    #[test]
-    fn a_url_of_no_store_is_told_which_there_are() {
+    #[tokio::test]
+    async fn a_url_of_no_store_is_told_which_there_are() {
         for (url, says) in [
             ("", "is no URL; there are: "),
             ("objectd.db", "is no URL; there are: "),
@@ -58,7 +60,8 @@ mod tests {
             ("sqlite:", if cfg!(feature = "sqlite") { "names no file" } else { "no store sqlite:" }),
             ("sqlite://x.db", if cfg!(feature = "sqlite") { "sqlite:./objectd.db" } else { "no store sqlite:" }),
         ] {
-            let error = open(url).unwrap_err();
+            let config = Config { store: url.into(), ..Config::default() };
+            let error = open(&config).await.unwrap_err();
             assert_eq!(error.kind(), Kind::Config, "{url:?}");
 
             assert!(error.message().contains(says), "{url:?}: {error}");

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use remote_object::Config;
 use remote_object::error::Kind;
 use remote_object::model::{Cas, ObjectKey, Put, Record, Register, Seen, Version};
 use remote_object::storage::{Datastore, Sqlite, open};
@@ -172,7 +173,9 @@ async fn a_row_that_has_moved_is_found_by_its_name() {
 }
 
 fn refusal(path: &Path) -> String {
-    let error = open(&format!("sqlite:{}", path.display())).unwrap_err();
+    let mut config = Config::default();
+    config.store = format!("sqlite:{}", path.display());
+    let error = futures_util::future::FutureExt::now_or_never(open(&config)).unwrap().unwrap_err();
     assert_eq!(error.kind(), Kind::Config);
     assert!(!error.message().contains('\n'), "more than one line: {error}");
     error.message().to_owned()
