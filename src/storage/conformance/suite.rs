@@ -32,6 +32,7 @@ pub(super) struct Settings {
     pub(super) reopens: bool,
     pub(super) lists_deleted_for: Duration,
     pub(super) record_bytes_max: Option<usize>,
+    needs: Option<fn() -> bool>,
 }
 
 enum Run {
@@ -71,7 +72,12 @@ impl Suite {
         S: IntoDatastore + 'static,
     {
         let opens: Opens<Arc<dyn Datastore>> = Arc::new(move |place| open(place).map(S::into_datastore).boxed());
-        let settings = Settings { reopens: false, lists_deleted_for: Duration::from_secs(60), record_bytes_max: None };
+        let settings = Settings {
+            reopens: false,
+            lists_deleted_for: Duration::from_secs(60),
+            record_bytes_max: None,
+            needs: None,
+        };
         Self { opens, opens_kv: None, settings }
     }
 
@@ -113,6 +119,14 @@ impl Suite {
         self
     }
 
+    /// What must be there for the store to be opened, such as a server. Where `is_there` answers `false`, having said what
+    /// is missing, no case runs.
+    #[must_use]
+    pub fn needs(mut self, is_there: fn() -> bool) -> Self {
+        self.settings.needs = Some(is_there);
+        self
+    }
+
     /// Runs every case, each on a store and a runtime of its own; blocks until all are done.
     ///
     /// # Errors
@@ -141,6 +155,9 @@ impl Suite {
     }
 
     fn run(&self, case: &'static Case) -> Result<(), Failure> {
+        if self.settings.needs.is_some_and(|is_there| !is_there()) {
+            return Ok(());
+        }
         let fails = |message: String| Failure { case: case.name, message };
         let place = Place::fresh().map_err(fails)?;
         let future = match (&case.run, &self.opens_kv) {
