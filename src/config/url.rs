@@ -154,9 +154,16 @@ pub fn redacted(url: &str) -> String {
         Some(at) => url.split_at(at + "://".len()),
         None => ("", url),
     };
-    let hidden = rest.rsplit_once('@').and_then(|(login, behind)| Some((login.split_once(':')?.0, behind)));
-    let rest = hidden.map_or_else(|| rest.to_owned(), |(user, behind)| format!("{user}:***@{behind}"));
-    let Some((before, query)) = rest.split_once('?') else { return format!("{scheme}{rest}") };
+    let rest = without_parameters(rest);
+    match rest.rsplit_once('@').and_then(|(login, behind)| Some((login.split_once(':')?.0, behind))) {
+        Some((user, behind)) => format!("{scheme}{user}:***@{behind}"),
+        None => format!("{scheme}{rest}"),
+    }
+}
+
+/// Without what the parameters say that have `password` in their names.
+fn without_parameters(text: &str) -> String {
+    let Some((before, query)) = text.split_once('?') else { return text.to_owned() };
     let mut was_secret = false;
     let pairs = query.split('&').map(|pair| match pair.split_once('=') {
         Some((name, _)) => {
@@ -167,7 +174,7 @@ pub fn redacted(url: &str) -> String {
         None if was_secret => "***".to_owned(),
         None => pair.to_owned(),
     });
-    format!("{scheme}{before}?{}", pairs.collect::<Vec<_>>().join("&"))
+    format!("{before}?{}", pairs.collect::<Vec<_>>().join("&"))
 }
 
 /// Whether a URL has `***` where its password would be, as [`redacted`] shows it.
