@@ -56,6 +56,10 @@
 //! | `client` | yes | [`Client`], and calls of objects in other clusters |
 //! | `cli` | yes | [`serve()`]: flags, environment, settings file, log |
 //! | `objectd` | yes | the server with the sample objects; a crate that only uses the library needs it not |
+//! | `cassandra` | no | state in Cassandra or Scylla |
+//! | `memcached` | no | a memcached cluster before the store |
+//! | `redis` | no | Redis, as a store or as a cache |
+//! | `stack` | no | all of them in `objectd`, as it is shipped |
 //! | `conformance` | no | the test suite for datastores |
 
 extern crate self as remote_object;

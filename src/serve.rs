@@ -11,6 +11,7 @@ use std::process::exit;
 use self::first_lines::first_lines;
 use self::settings::Wanted;
 use crate::config::Config;
+use crate::config::url::redacted;
 use crate::error::{Error, Kind, Result};
 use crate::service::{Service, ServiceBuilder};
 
@@ -50,9 +51,10 @@ pub async fn serve_with(builder: ServiceBuilder) -> Result<()> {
     if code == 0 { Ok(()) } else { exit(code) }
 }
 
-/// One line, whatever the parts were made of.
+/// One line, whatever the parts were made of, and without the password of a URL that stands in it.
 fn complain(message: &str) {
-    let line: String = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown = |word: &str| if word.contains("://") { redacted(word) } else { word.to_owned() };
+    let line = message.split_whitespace().map(shown).collect::<Vec<_>>().join(" ");
     let _ = writeln!(std::io::stderr(), "error: {line}");
 }
 
@@ -93,10 +95,10 @@ fn store_shown(base: &Config, config: &Config, own: Option<String>) -> Result<St
     match own {
         Some(own) if base.store != config.store => Err(Error::config(format!(
             "the store is set to {:?}, but this program brings its own ({own}); leave the setting out",
-            config.store
+            redacted(&config.store)
         ))),
         Some(own) => Ok(own),
-        None => Ok(config.store.clone()),
+        None => Ok(redacted(&config.store)),
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Datastore, Memory};
 use crate::config::Config;
+use crate::config::url::redacted;
 use crate::error::{Error, Result};
 
 /// The stores there are, as an error names them.
@@ -20,14 +21,27 @@ const LEGAL: &str = if cfg!(feature = "sqlite") {
 pub async fn open(config: &Config) -> Result<Arc<dyn Datastore>> {
     let url = config.store.as_str();
     let Some((scheme, path)) = url.split_once(':') else {
-        return Err(Error::config(format!("the store {url:?} is no URL; there are: {LEGAL}")));
+        return Err(Error::config(format!("the store {:?} is no URL; there are: {LEGAL}", redacted(url))));
     };
     match (scheme, path) {
         ("memory", "") => Ok(Memory::store()),
         ("memory", _) => Err(Error::config(format!("the store {url:?} would be memory: and nothing behind it"))),
         ("sqlite", path) => sqlite(url, path),
-        _ => Err(Error::config(format!("this build has no store {scheme}:; there are: {LEGAL}"))),
+        _ => Err(no_store(scheme)),
     }
+}
+
+/// Stores that a feature of this crate brings, and whether this build has it.
+const BY_FEATURE: [(&str, &str, bool); 3] = [
+    ("sqlite", "sqlite", cfg!(feature = "sqlite")),
+    ("cassandra", "cassandra", cfg!(feature = "cassandra")),
+    ("redis", "redis", cfg!(feature = "redis")),
+];
+
+fn no_store(scheme: &str) -> Error {
+    let feature = BY_FEATURE.iter().find(|(store, _, built)| *store == scheme && !built);
+    let cure = feature.map(|(_, feature, _)| format!("build it with the feature `{feature}`; "));
+    Error::config(format!("this build has no store {scheme}:; {}there are: {LEGAL}", cure.unwrap_or_default()))
 }
 
 #[cfg(feature = "sqlite")]
@@ -42,7 +56,7 @@ fn sqlite(url: &str, path: &str) -> Result<Arc<dyn Datastore>> {
 
 #[cfg(not(feature = "sqlite"))]
 fn sqlite(_url: &str, _path: &str) -> Result<Arc<dyn Datastore>> {
-    Err(Error::config(format!("this build has no store sqlite:; there are: {LEGAL}")))
+    Err(no_store("sqlite"))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod first_lines;
 mod log;
 mod refusals;
 mod samples;
+mod secrets;
 mod settings;
 mod stop;
 mod wire;
