@@ -95,6 +95,11 @@ impl<K: KeyValue> OverKeyValue<K> {
         self
     }
 
+    /// The store below.
+    pub(super) fn key_value(&self) -> &K {
+        &self.kv
+    }
+
     async fn load_record(&self, key: &ObjectKey) -> Result<Option<Loaded>> {
         match self.kv.get(&object_key(key)).await? {
             None => Ok(None),

@@ -20,9 +20,13 @@ mod frame;
 mod key_value;
 mod memory;
 mod open;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+#[cfg(feature = "redis")]
+pub use self::redis::Redis;
 pub use key_value::{KeyValue, OverKeyValue};
 pub use memory::Memory;
 pub use open::open;
