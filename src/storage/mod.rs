@@ -29,7 +29,7 @@ mod sqlite;
 pub use self::redis::Redis;
 pub use key_value::{KeyValue, OverKeyValue};
 pub use memory::Memory;
-pub use open::open;
+pub use open::{check_existing, open};
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
 
