@@ -29,7 +29,7 @@ mod view;
 mod waits;
 
 pub use args::Args;
-pub use call::{Call, CallKind, CallRequest, Edit, FromView, View, read_reply};
+pub use call::{Call, CallKind, CallRequest, Edit, FromView, Returned, View, read_reply};
 pub use context::{Context, ViewContext};
 pub use failure::{CallError, NoError, ProblemDef, RemoteError};
 pub use host::{Elsewhere, Host};
