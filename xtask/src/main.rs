@@ -5,6 +5,7 @@
 
 mod children;
 mod command;
+mod compose;
 mod deny;
 mod fuzz;
 mod images;

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 
 use crate::command::{Tally, cargo, root, run, run_counting};
 use crate::stack::{self, Lease};
-use crate::{children, deny, fuzz};
+use crate::{children, compose, deny, fuzz};
 
 /// One named check.
 struct Step {
@@ -37,6 +37,7 @@ const STEPS: &[Step] = &[
     Step { name: "tests", what: "unit, integration and doc tests", quick: true, stack: true, run: tests, ..STEP },
     Step { name: "crash", what: "kill -9 loses nothing", quick: true, run: crash, ..STEP },
     Step { name: "fuzz", what: "the decoders take any bytes", run: fuzz_minute, ..STEP },
+    Step { name: "docker", what: "images and versions of docker/", quick: true, lint: true, run: docker, ..STEP },
     Step { name: "deny", what: "dependencies: bans, licences, sources", lint: true, run: deny_check, ..STEP },
 ];
 
@@ -164,6 +165,10 @@ fn crash(quick: bool) -> Result<Tally> {
 fn fuzz_minute(_quick: bool) -> Result<Tally> {
     fuzz::run(60, &[])?;
     Ok(Tally::ONE)
+}
+
+fn docker(_quick: bool) -> Result<Tally> {
+    compose::check()
 }
 
 fn deny_check(_quick: bool) -> Result<Tally> {
