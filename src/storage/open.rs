@@ -26,6 +26,8 @@ pub async fn open(config: &Config) -> Result<Arc<dyn Datastore>> {
         ("memory", "") => Ok(Memory::store()),
         ("memory", _) => Err(Error::config(format!("the store {url:?} would be memory: and nothing behind it"))),
         ("sqlite", path) => sqlite(url, path),
+        #[cfg(feature = "cassandra")]
+        ("cassandra" | "scylla", _) => Ok(Arc::new(super::Cassandra::open(config).await?)),
         _ => Err(Error::config(format!("this build has no store {scheme}:; there are: {LEGAL}"))),
     }
 }
