@@ -4,23 +4,35 @@ use std::sync::Arc;
 
 use super::{Datastore, Memory};
 use crate::config::Config;
+use crate::config::url::redacted;
 use crate::error::{Error, Result};
 
-/// The stores there are, as an error names them.
-const LEGAL: &str = if cfg!(feature = "sqlite") {
-    "sqlite:PATH (such as sqlite:./objectd.db), memory:"
-} else {
-    "memory: (this build is without the feature sqlite)"
-};
+/// The stores of this crate: the feature that adds one, whether it is in this build, and the URL.
+const STORES: &[(&str, bool, &str)] = &[
+    ("sqlite", cfg!(feature = "sqlite"), "sqlite:PATH (such as sqlite:./objectd.db)"),
+    ("", true, "memory:"),
+    ("cassandra", cfg!(feature = "cassandra"), "cassandra://host,host/keyspace"),
+];
 
-/// Opens the store that the settings name: `sqlite:PATH`, a file that is made when it is not there, or `memory:`.
+/// The stores there are, as an error names them.
+fn legal() -> String {
+    let there: Vec<&str> = STORES.iter().filter(|(_, there, _)| *there).map(|(.., url)| *url).collect();
+    let missing: Vec<&str> = STORES.iter().filter(|(_, there, _)| !there).map(|(feature, ..)| *feature).collect();
+    match missing.as_slice() {
+        [] => there.join(", "),
+        missing => format!("{} (this build is without the features {})", there.join(", "), missing.join(", ")),
+    }
+}
+
+/// Opens the store that the settings name: `sqlite:PATH`, a file that is made when it is not there; `memory:`;
+/// `cassandra://host,host/keyspace` or `scylla://…` (see `Cassandra::open`).
 ///
 /// # Errors
 /// `config`, in one line: the URL names no store there is, or the store cannot be used, and what to do about it.
 pub async fn open(config: &Config) -> Result<Arc<dyn Datastore>> {
     let url = config.store.as_str();
     let Some((scheme, path)) = url.split_once(':') else {
-        return Err(Error::config(format!("the store {url:?} is no URL; there are: {LEGAL}")));
+        return Err(Error::config(format!("the store {:?} is no URL; there are: {}", redacted(url), legal())));
     };
     match (scheme, path) {
         ("memory", "") => Ok(Memory::store()),
@@ -28,7 +40,7 @@ pub async fn open(config: &Config) -> Result<Arc<dyn Datastore>> {
         ("sqlite", path) => sqlite(url, path),
         #[cfg(feature = "cassandra")]
         ("cassandra" | "scylla", _) => Ok(Arc::new(super::Cassandra::open(config).await?)),
-        _ => Err(Error::config(format!("this build has no store {scheme}:; there are: {LEGAL}"))),
+        _ => Err(Error::config(format!("this build has no store {scheme}:; there are: {}", legal()))),
     }
 }
 
@@ -44,7 +56,7 @@ fn sqlite(url: &str, path: &str) -> Result<Arc<dyn Datastore>> {
 
 #[cfg(not(feature = "sqlite"))]
 fn sqlite(_url: &str, _path: &str) -> Result<Arc<dyn Datastore>> {
-    Err(Error::config(format!("this build has no store sqlite:; there are: {LEGAL}")))
+    Err(Error::config(format!("this build has no store sqlite:; there are: {}", legal())))
 }
 
 #[cfg(test)]
@@ -57,7 +69,11 @@ mod tests {
         for (url, says) in [
             ("", "is no URL; there are: "),
             ("objectd.db", "is no URL; there are: "),
-            ("cassandra:127.0.0.1/ks", "this build has no store cassandra:; there are: "),
+            ("etcd:127.0.0.1/ks", "this build has no store etcd:; there are: "),
+            (
+                "cassandra:127.0.0.1/ks",
+                if cfg!(feature = "cassandra") { "no scheme://" } else { "no store cassandra:" },
+            ),
             ("memory:x", "would be memory: and nothing behind it"),
             ("sqlite:", if cfg!(feature = "sqlite") { "names no file" } else { "no store sqlite:" }),
             ("sqlite://x.db", if cfg!(feature = "sqlite") { "sqlite:./objectd.db" } else { "no store sqlite:" }),

@@ -118,8 +118,7 @@ async fn ask_all(session: &Session, node: &Arc<Node>) -> Result<Told, Fault> {
     let (product, version, settings) = match scylla {
         Some(version) => (Product::Scylla, version, "SELECT name, value FROM system.config"),
         None => {
-            let rows =
-                of_node(session, node, "SELECT release_version FROM system.local WHERE key = 'local'").await?;
+            let rows = of_node(session, node, "SELECT release_version FROM system.local WHERE key = 'local'").await?;
             let none = || Fault::Answer("a server has no release_version".into());
             let version = one_text(&Ok(rows)).ok_or_else(none)?;
             (Product::Cassandra, version, "SELECT name, value FROM system_views.settings")

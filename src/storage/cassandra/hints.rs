@@ -29,9 +29,8 @@ impl Hints {
         let hint = tables.name("hint");
         let set = format!("INSERT INTO {hint} (shard, type, id, due) VALUES (?, ?, ?, ?) USING TIMESTAMP ?");
         let clear = format!("DELETE FROM {hint} USING TIMESTAMP ? WHERE shard = ? AND type = ? AND id = ?");
-        let list = format!(
-            "SELECT type, id, due, writetime(due) FROM {hint} WHERE shard = ? AND (type, id) > (?, ?) LIMIT ?"
-        );
+        let list =
+            format!("SELECT type, id, due, writetime(due) FROM {hint} WHERE shard = ? AND (type, id) > (?, ?) LIMIT ?");
         Ok(Self {
             set: session::prepare(session, scope, &set).await?,
             clear: session::prepare(session, scope, &clear).await?,

@@ -158,9 +158,7 @@ impl Datastore for Cassandra {
     }
 
     fn version<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Version>>> {
-        Box::pin(
-            async move { self.records.version(key).await.map_err(|fault| fault.error("version").with_key(key)) },
-        )
+        Box::pin(async move { self.records.version(key).await.map_err(|fault| fault.error("version").with_key(key)) })
     }
 
     fn put<'a>(&'a self, key: &'a ObjectKey, seen: Option<&'a Seen>, record: &'a Record) -> BoxFuture<'a, Put> {

@@ -38,11 +38,7 @@ impl Pinned {
 }
 
 impl LoadBalancingPolicy for Pinned {
-    fn pick<'a>(
-        &'a self,
-        request: &'a RoutingInfo,
-        cluster: &'a ClusterState,
-    ) -> Option<(NodeRef<'a>, Option<Shard>)> {
+    fn pick<'a>(&'a self, request: &'a RoutingInfo, cluster: &'a ClusterState) -> Option<(NodeRef<'a>, Option<Shard>)> {
         self.replicas(request, cluster).next().or_else(|| self.inner.pick(request, cluster))
     }
 

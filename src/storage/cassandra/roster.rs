@@ -167,13 +167,7 @@ impl Roster {
         Ok(page)
     }
 
-    async fn part(
-        self: &Arc<Self>,
-        type_name: &str,
-        bucket: i32,
-        behind: String,
-        limit: usize,
-    ) -> Result<Part, Fault> {
+    async fn part(self: &Arc<Self>, type_name: &str, bucket: i32, behind: String, limit: usize) -> Result<Part, Fault> {
         let values = (type_name, bucket, &behind, limit as i32);
         let ids = read_ids(&session::rows(&self.session, &self.list, values).await?)?;
         let ended = ids.len() < limit;

@@ -31,9 +31,7 @@ pub fn schema_print(config: &Config) -> Result<String> {
         text.push_str(&filled(step, &settings, ""));
         text.push('\n');
     }
-    let note = format!(
-        "-- Scylla from 2024.2 or 6.0 to before 2025.4: the keyspace must be made with{NO_TABLETS}\n\n"
-    );
+    let note = format!("-- Scylla from 2024.2 or 6.0 to before 2025.4: the keyspace must be made with{NO_TABLETS}\n\n");
     Ok(note + &text)
 }
 
@@ -49,7 +47,7 @@ pub async fn schema_apply(config: &Config) -> Result<Vec<String>> {
     let taken = match taken(&facts) {
         Some(taken) if taken > NEWEST => {
             return Err(Error::config(format!("{:?}: {}", settings.shown, newer(taken))));
-        },
+        }
         taken => taken.unwrap_or(0),
     };
     let tablets = if needs_no_tablets(&facts) { NO_TABLETS } else { "" };

@@ -32,8 +32,8 @@ pub(super) fn config(files: &TlsFiles) -> Result<Arc<ClientConfig>> {
     let config = match &files.own {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
-            let own_key =
-                PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, "has no private key in PEM", &error))?;
+            let own_key = PrivateKeyDer::from_pem_file(key)
+                .map_err(|error| unusable(key, "has no private key in PEM", &error))?;
             builder.with_client_auth_cert(certificates(certificate)?, own_key).map_err(wrong)?
         }
     };
@@ -50,5 +50,8 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
 }
 
 fn unusable(path: &Path, why: &str, error: &dyn std::fmt::Display) -> Error {
-    Error::config(format!("the TLS file {} {why} ({error}); name a PEM file that this process may read", path.display()))
+    Error::config(format!(
+        "the TLS file {} {why} ({error}); name a PEM file that this process may read",
+        path.display()
+    ))
 }
