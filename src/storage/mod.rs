@@ -13,6 +13,8 @@ use futures_util::future::BoxFuture;
 use crate::error::{Error, Kind, Result};
 use crate::model::{Caps, Cas, Entry, Loaded, ObjectKey, Page, Put, Record, Register, Rev, Scan, Seen, Version};
 
+#[cfg(feature = "cassandra")]
+mod cassandra;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod cursor;
@@ -27,6 +29,8 @@ mod sqlite;
 
 #[cfg(feature = "redis")]
 pub use self::redis::Redis;
+#[cfg(feature = "cassandra")]
+pub use cassandra::{Cassandra, schema_apply, schema_print};
 pub use key_value::{KeyValue, OverKeyValue};
 pub use memory::Memory;
 pub use open::open;

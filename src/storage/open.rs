@@ -12,6 +12,7 @@ const STORES: &[(&str, bool, &str)] = &[
     ("sqlite", cfg!(feature = "sqlite"), "sqlite:PATH (such as sqlite:./objectd.db)"),
     ("", true, "memory:"),
     ("redis", cfg!(feature = "redis"), "redis://host:port/db"),
+    ("cassandra", cfg!(feature = "cassandra"), "cassandra://host,host/keyspace"),
 ];
 
 /// The stores there are, as an error names them.
@@ -40,6 +41,8 @@ pub async fn open(config: &Config) -> Result<Arc<dyn Datastore>> {
         ("sqlite", path) => sqlite(url, path),
         #[cfg(feature = "redis")]
         ("redis" | "rediss", _) => super::redis::open(config).await,
+        #[cfg(feature = "cassandra")]
+        ("cassandra" | "scylla", _) => Ok(Arc::new(super::Cassandra::open(config).await?)),
         _ => Err(no_store(scheme)),
     }
 }
