@@ -96,6 +96,7 @@ impl<K: KeyValue> OverKeyValue<K> {
     }
 
     /// The store below.
+    #[cfg(feature = "redis")]
     pub(super) fn key_value(&self) -> &K {
         &self.kv
     }

@@ -47,6 +47,23 @@ pub async fn open(config: &Config) -> Result<Arc<dyn Datastore>> {
     }
 }
 
+/// Refuses a store that would be made by opening it, or is in the memory of a process that it ends with: for those who
+/// want something of what is there.
+///
+/// # Errors
+/// `config`.
+pub fn check_existing(config: &Config) -> Result<()> {
+    match config.store.split_once(':') {
+        Some(("memory", _)) => Err(Error::config(
+            "the store memory: is in the memory of the process that serves from it; there is nothing for another one",
+        )),
+        Some(("sqlite", path)) if !path.is_empty() && !std::path::Path::new(path).exists() => {
+            Err(Error::config(format!("there is no file {path}; name the store with --store")))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn no_store(scheme: &str) -> Error {
     // `rediss` is `redis` by TLS.
     let known = |feature: &str| feature == scheme || Some(feature) == scheme.strip_suffix('s');
