@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 const STORES: &[(&str, bool, &str)] = &[
     ("sqlite", cfg!(feature = "sqlite"), "sqlite:PATH (such as sqlite:./objectd.db)"),
     ("", true, "memory:"),
+    ("cassandra", cfg!(feature = "cassandra"), "cassandra://host,host,host/keyspace"),
     ("redis", cfg!(feature = "redis"), "redis://host:port/db"),
-    ("cassandra", cfg!(feature = "cassandra"), "cassandra://host,host/keyspace"),
 ];
 
 /// The stores there are, as an error names them.
@@ -26,7 +26,7 @@ fn legal() -> String {
 }
 
 /// Opens the store that the settings name: `sqlite:PATH`, a file that is made when it is not there; `memory:`;
-/// `redis://host:port/db` or `rediss://…` (see `Redis::connect`).
+/// `cassandra://host,host/keyspace` (see `Cassandra::open`); `redis://host:port/db` or `rediss://…` (see `Redis::connect`).
 ///
 /// # Errors
 /// `config`, in one line: the URL names no store there is, or the store cannot be used, and what to do about it.
@@ -39,10 +39,10 @@ pub async fn open(config: &Config) -> Result<Arc<dyn Datastore>> {
         ("memory", "") => Ok(Memory::store()),
         ("memory", _) => Err(Error::config(format!("the store {url:?} would be memory: and nothing behind it"))),
         ("sqlite", path) => sqlite(url, path),
-        #[cfg(feature = "redis")]
-        ("redis" | "rediss", _) => super::redis::open(config).await,
         #[cfg(feature = "cassandra")]
         ("cassandra" | "scylla", _) => Ok(Arc::new(super::Cassandra::open(config).await?)),
+        #[cfg(feature = "redis")]
+        ("redis" | "rediss", _) => super::redis::open(config).await,
         _ => Err(no_store(scheme)),
     }
 }
@@ -65,9 +65,12 @@ pub fn check_existing(config: &Config) -> Result<()> {
 }
 
 fn no_store(scheme: &str) -> Error {
-    // `rediss` is `redis` by TLS.
-    let known = |feature: &str| feature == scheme || Some(feature) == scheme.strip_suffix('s');
-    let missing = STORES.iter().find(|(feature, there, _)| !there && known(feature));
+    let of = match scheme {
+        "rediss" => "redis",
+        "scylla" => "cassandra",
+        other => other,
+    };
+    let missing = STORES.iter().find(|(feature, there, _)| !there && *feature == of);
     let cure = missing.map(|(feature, ..)| format!("build it with the feature {feature}; "));
     Error::config(format!("this build has no store {scheme}:; {}there are: {}", cure.unwrap_or_default(), legal()))
 }
