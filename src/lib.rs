@@ -45,7 +45,7 @@
 //! ```
 //!
 //! `model`, `error`, `clock` and `config` hold the words all of them share and know nobody; `service.rs` puts the
-//! rooms on top of each other, `serve.rs` puts a command line around that. `docs/architecture.md` tells the whole story.
+//! rooms on top of each other, `serve.rs` puts a command line around that, `operate/` has its other commands. `docs/architecture.md` tells the whole story.
 //!
 //! # Features
 //!
@@ -77,6 +77,8 @@ mod cache;
 mod locks;
 #[cfg(feature = "cli")]
 mod log;
+#[cfg(feature = "cli")]
+mod operate;
 // Public for the tests and benches of the project; what is API of it stands below.
 #[doc(hidden)]
 pub mod objects;

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::builder::{FalseyValueParser, StyledStr};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{Args, Command, FromArgMatches};
+use clap::{Args, Command, FromArgMatches, Subcommand};
 
 use crate::config::url::redacted;
 use crate::config::{Config, LogFormat, listen_address};
 use crate::error::{Error, Result};
+use crate::operate::Task;
 
 /// The flags. Each is an environment variable and a key of the settings file too; a flag wins over the environment, the
 /// environment over the file.
@@ -53,6 +54,8 @@ struct Flags {
 pub(super) enum Wanted {
     /// To serve with these settings.
     Serve(Box<Config>),
+    /// To do this with these settings, and end.
+    Operate(Task, Box<Config>),
     /// To print this, and end.
     Print(String),
 }
@@ -72,9 +75,9 @@ pub(super) fn read(args: impl IntoIterator<Item = OsString>, base: Config) -> Re
             return Ok(Wanted::Print(format!("{} (remote-object {version})\n", program(args.first()))));
         }
         Err(error) if !error.use_stderr() => return Ok(Wanted::Print(error.to_string())),
-        Err(error) => return Err(bad_flag(&command, &error)),
+        Err(error) => return Err(bad_flag(&command, &args, &error)),
     };
-    let flags = Flags::from_arg_matches(&matches).map_err(|error| bad_flag(&command, &error))?;
+    let flags = Flags::from_arg_matches(&matches).map_err(|error| bad_flag(&command, &args, &error))?;
     let print = flags.print_config;
     let config = settings(base, flags, |id| matches.value_source(id))?;
     config.check()?;
@@ -83,7 +86,13 @@ pub(super) fn read(args: impl IntoIterator<Item = OsString>, base: Config) -> Re
             .map(Wanted::Print)
             .map_err(|error| Error::internal(error.to_string()));
     }
-    Ok(Wanted::Serve(Box::new(config)))
+    match matches.subcommand_name() {
+        None => Ok(Wanted::Serve(Box::new(config))),
+        Some(_) => {
+            let task = Task::from_arg_matches(&matches).map_err(|error| bad_flag(&command, &args, &error))?;
+            Ok(Wanted::Operate(task, Box::new(config)))
+        }
+    }
 }
 
 /// The name of a program, as it was called.
@@ -96,14 +105,15 @@ pub(super) fn program(path: Option<&OsString>) -> String {
 fn command(base: &Config) -> Command {
     let store = redacted(&base.store);
     let (listen, log) = (base.listen.to_string(), if base.log == LogFormat::Json { "json" } else { "text" });
-    Flags::augment_args(Command::new("remote-object"))
-        .about("Serves durable objects over HTTP")
+    Task::augment_subcommands(Flags::augment_args(Command::new("remote-object")))
+        .about("Serves durable objects over HTTP; or does one of the commands, with the same settings")
+        .subcommand_required(false)
         .long_about(None::<&str>)
         // It is printed here, with the program's own name.
         .version("")
         .disable_help_subcommand(true)
         .mut_args(|arg| {
-            let arg = arg.hide_env_values(true);
+            let arg = arg.hide_env_values(true).global(true);
             let default = match arg.get_id().as_str() {
                 "listen" => &listen,
                 "store" => &store,
@@ -131,21 +141,36 @@ fn check_environment(command: &Command) -> Result<()> {
     Ok(())
 }
 
-/// clap's message without its usage lines, and with the flags there are where one is unknown.
-fn bad_flag(command: &Command, error: &clap::Error) -> Error {
+/// clap's message without its usage lines, and with what there is where something is unknown.
+fn bad_flag(command: &Command, args: &[OsString], error: &clap::Error) -> Error {
     let text = error.to_string();
     let text = text.trim_start_matches("error: ");
     let text = text.split("\n\n").next().unwrap_or(text);
-    if error.kind() != ErrorKind::UnknownArgument {
-        return Error::config(text.to_owned());
-    }
-    let unknown = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(unknown)) => unknown,
-        _ => text,
+    let unknown = |kind: ContextKind| match error.get(kind) {
+        Some(ContextValue::String(unknown)) => redacted(unknown),
+        _ => redacted(text),
     };
-    let flags = command.get_arguments().filter_map(|arg| arg.get_long());
+    let commands = || command.get_subcommands().map(Command::get_name).collect::<Vec<_>>().join(", ");
+    match error.kind() {
+        ErrorKind::UnknownArgument => {}
+        ErrorKind::InvalidSubcommand => {
+            return Error::config(format!(
+                "there is no command {}; there are {}, and without one it serves",
+                unknown(ContextKind::InvalidSubcommand),
+                commands()
+            ));
+        }
+        _ => return Error::config(text.to_owned()),
+    }
+    let unknown = unknown(ContextKind::InvalidArg);
+    // Those of the command that was named, and those of all.
+    let named =
+        args.iter().skip(1).fold(command, |at, arg| arg.to_str().and_then(|arg| at.find_subcommand(arg)).unwrap_or(at));
+    let own = if std::ptr::eq(named, command) { None } else { Some(named) };
+    let flags = command.get_arguments().chain(own.into_iter().flat_map(Command::get_arguments));
+    let flags = flags.filter_map(|arg| arg.get_long());
     let flags: Vec<String> = flags.chain(["help", "version"]).map(|flag| format!("--{flag}")).collect();
-    Error::config(format!("there is no argument {}; there are {}", redacted(unknown), flags.join(", ")))
+    Error::config(format!("there is no argument {unknown}; there are {}", flags.join(", ")))
 }
 
 /// `source` tells where a flag's value was found.

@@ -2,7 +2,12 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod broken;
+#[cfg(feature = "cassandra")]
+mod cassandra;
 mod disk;
 mod kit;
 mod ordered;
+#[cfg(feature = "redis")]
+mod redis;
+mod servers;
 mod sqlite;

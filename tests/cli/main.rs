@@ -8,6 +8,7 @@ mod disk;
 mod examples;
 mod first_lines;
 mod log;
+mod operate;
 mod refusals;
 mod samples;
 mod secrets;

@@ -19,7 +19,6 @@ fn a_wrong_flag() {
     let dir = dir();
     let flags = "there are --listen, --store, --cache, --accept-weak-durability, --allow-periodic, --dev, --log, --public-url, --config, --print-config, --help, --version";
     refused(dir.path(), &["--lisen", "127.0.0.1:0"], &["no argument --lisen", flags]);
-    refused(dir.path(), &["serve"], &["no argument serve", flags]);
     refused(dir.path(), &["-l", "x"], &["no argument -l", flags]);
     refused(dir.path(), &["--store"], &["--store <URL>", "value is required"]);
     refused(dir.path(), &["--store", "memory:", "--store", "memory:"], &["--store", "multiple times"]);

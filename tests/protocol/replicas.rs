@@ -281,6 +281,10 @@ impl Datastore for Line {
         Box::pin(async move { self.ask(self.replicas.registers.scan(what, after, limit)).await? })
     }
 
+    fn purge(&self) -> BoxFuture<'_, Result<u64>> {
+        self.replicas.registers.purge()
+    }
+
     fn failed(&self) -> BoxFuture<'_, Error> {
         Box::pin(std::future::pending())
     }

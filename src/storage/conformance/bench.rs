@@ -16,7 +16,7 @@ use crate::storage::Datastore;
 pub(super) type Checked = Result<(), String>;
 
 /// How often the same bytes are sent again when the answer is `Unknown`, as the rooms above do.
-const SENT_MAX: usize = 20;
+pub(super) const SENT_MAX: usize = 20;
 
 /// Pages of a listing of a kit's few objects, at most.
 const PAGES_MAX: usize = 2000;
@@ -222,13 +222,13 @@ impl Store {
         ids.collect()
     }
 
-    /// Waits until a listing is as it should be, for as long as the store may take.
+    /// Waits until a listing has these items, in whatever order, for as long as the store may take.
     pub(super) async fn comes_to_list(&self, what: &Scan, wanted: &[Item]) -> Checked {
         let patience = self.settings.lists_deleted_for + Duration::from_secs(1);
         let until = crate::clock::now() + patience;
         loop {
             let items = self.list(what, 100).await?;
-            if items == wanted {
+            if items.len() == wanted.len() && wanted.iter().all(|item| items.contains(item)) {
                 return Ok(());
             }
             let late = crate::clock::now() >= until;

@@ -124,6 +124,7 @@ fn used(path: &Path, file: &mut File) -> Error {
         holder => holder,
     };
     Error::config(format!("{} is used by {holder}; stop it, or use another file", path.display()))
+        .with_field("holder", holder)
 }
 
 /// The host's name as Linux tells it; only ever shown.
