@@ -34,7 +34,7 @@ pub use context::{Context, ViewContext};
 pub use failure::{CallError, NoError, ProblemDef, RemoteError};
 pub use host::{Elsewhere, Host};
 #[cfg(feature = "http")]
-pub(crate) use json::check as check_json;
+pub(crate) use json::{check as check_json, is_blank};
 pub use object::{Method, Options, Param, RemoteMethods, RemoteObject, RemoteState, Run, State, TypeDef};
 pub use registry::{Registration, Registry};
 pub use remote::{Authorities, Remote};

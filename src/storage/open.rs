@@ -7,41 +7,49 @@ use crate::config::Config;
 use crate::config::url::redacted;
 use crate::error::{Error, Result};
 
-/// The stores there are, as an error names them.
-const LEGAL: &str = if cfg!(feature = "sqlite") {
-    "sqlite:PATH (such as sqlite:./objectd.db), memory:"
-} else {
-    "memory: (this build is without the feature sqlite)"
-};
+/// The stores of this crate: the feature that adds one, whether it is in this build, and the URL.
+const STORES: &[(&str, bool, &str)] = &[
+    ("sqlite", cfg!(feature = "sqlite"), "sqlite:PATH (such as sqlite:./objectd.db)"),
+    ("", true, "memory:"),
+    ("redis", cfg!(feature = "redis"), "redis://host:port/db"),
+];
 
-/// Opens the store that the settings name: `sqlite:PATH`, a file that is made when it is not there, or `memory:`.
+/// The stores there are, as an error names them.
+fn legal() -> String {
+    let there: Vec<&str> = STORES.iter().filter(|(_, there, _)| *there).map(|(.., url)| *url).collect();
+    let missing: Vec<&str> = STORES.iter().filter(|(_, there, _)| !there).map(|(feature, ..)| *feature).collect();
+    match missing.as_slice() {
+        [] => there.join(", "),
+        missing => format!("{} (this build is without the features {})", there.join(", "), missing.join(", ")),
+    }
+}
+
+/// Opens the store that the settings name: `sqlite:PATH`, a file that is made when it is not there; `memory:`;
+/// `redis://host:port/db` or `rediss://…` (see `Redis::connect`).
 ///
 /// # Errors
 /// `config`, in one line: the URL names no store there is, or the store cannot be used, and what to do about it.
 pub async fn open(config: &Config) -> Result<Arc<dyn Datastore>> {
     let url = config.store.as_str();
     let Some((scheme, path)) = url.split_once(':') else {
-        return Err(Error::config(format!("the store {:?} is no URL; there are: {LEGAL}", redacted(url))));
+        return Err(Error::config(format!("the store {:?} is no URL; there are: {}", redacted(url), legal())));
     };
     match (scheme, path) {
         ("memory", "") => Ok(Memory::store()),
         ("memory", _) => Err(Error::config(format!("the store {url:?} would be memory: and nothing behind it"))),
         ("sqlite", path) => sqlite(url, path),
+        #[cfg(feature = "redis")]
+        ("redis" | "rediss", _) => super::redis::open(config).await,
         _ => Err(no_store(scheme)),
     }
 }
 
-/// Stores that a feature of this crate brings, and whether this build has it.
-const BY_FEATURE: [(&str, &str, bool); 3] = [
-    ("sqlite", "sqlite", cfg!(feature = "sqlite")),
-    ("cassandra", "cassandra", cfg!(feature = "cassandra")),
-    ("redis", "redis", cfg!(feature = "redis")),
-];
-
 fn no_store(scheme: &str) -> Error {
-    let feature = BY_FEATURE.iter().find(|(store, _, built)| *store == scheme && !built);
-    let cure = feature.map(|(_, feature, _)| format!("build it with the feature `{feature}`; "));
-    Error::config(format!("this build has no store {scheme}:; {}there are: {LEGAL}", cure.unwrap_or_default()))
+    // `rediss` is `redis` by TLS.
+    let known = |feature: &str| feature == scheme || Some(feature) == scheme.strip_suffix('s');
+    let missing = STORES.iter().find(|(feature, there, _)| !there && known(feature));
+    let cure = missing.map(|(feature, ..)| format!("build it with the feature {feature}; "));
+    Error::config(format!("this build has no store {scheme}:; {}there are: {}", cure.unwrap_or_default(), legal()))
 }
 
 #[cfg(feature = "sqlite")]

@@ -5,4 +5,7 @@ mod broken;
 mod disk;
 mod kit;
 mod ordered;
+#[cfg(feature = "redis")]
+mod redis;
+mod servers;
 mod sqlite;

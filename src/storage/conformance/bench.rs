@@ -16,7 +16,7 @@ use crate::storage::Datastore;
 pub(super) type Checked = Result<(), String>;
 
 /// How often the same bytes are sent again when the answer is `Unknown`, as the rooms above do.
-const SENT_MAX: usize = 20;
+pub(super) const SENT_MAX: usize = 20;
 
 /// Pages of a listing of a kit's few objects, at most.
 const PAGES_MAX: usize = 2000;

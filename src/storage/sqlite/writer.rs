@@ -42,9 +42,24 @@ const QUICK: Duration = Duration::from_millis(1);
 /// What the writer can be asked for.
 #[derive(Debug)]
 pub(super) enum Ask {
-    Put { key: ObjectKey, seen: Option<Seen>, record: Record },
-    Cas { name: String, seen: Option<Rev>, new: Bytes },
-    Hint { shard: u32, key: ObjectKey, due: Option<u64>, version: Version },
+    Put {
+        key: ObjectKey,
+        seen: Option<Seen>,
+        record: Record,
+    },
+    Cas {
+        name: String,
+        seen: Option<Rev>,
+        new: Bytes,
+    },
+    Hint {
+        shard: u32,
+        key: ObjectKey,
+        due: Option<u64>,
+        version: Version,
+    },
+    /// Answered by `Stored` with the number of records that went.
+    Purge,
 }
 
 struct Job {
