@@ -22,7 +22,8 @@ pub(crate) fn start(format: LogFormat, level: LevelFilter, program: &str) {
     let parsed = asked.as_ref().map(|text| text.parse::<Targets>());
     let levels = match &parsed {
         Some(Ok(levels)) => levels.clone(),
-        _ => Targets::new().with_default(level),
+        // The driver tells of every connection it makes.
+        _ => Targets::new().with_default(level).with_target("scylla", LevelFilter::WARN),
     };
     let registry = tracing_subscriber::registry().with(levels);
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());

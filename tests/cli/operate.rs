@@ -47,7 +47,7 @@ pub(crate) fn two_counters(server: &Server) {
 #[test]
 fn without_a_command_it_serves_and_an_unknown_one_is_told_which_there_are() {
     let dir = dir();
-    let commands = "there are schema, doctor, explain, purge, and without one it serves";
+    let commands = "there are schema, doctor, explain, epochs, purge, and without one it serves";
     run(&mut objectd(dir.path(), &["serve"])).refused(&["no command serve", commands]);
     run(&mut objectd(dir.path(), &["--store", "memory:", "expain"])).refused(&["no command expain", commands]);
     run(&mut objectd(dir.path(), &["schema"])).refused(&["print, apply"]);
@@ -156,13 +156,13 @@ fn an_object_in_a_file_is_explained() {
         "  object   born with 1-1, last changed by 1-2, which is its ETag",
         "  shard    0 of 1, epoch 1",
         "  hint     none",
-        "  keyed    1 calls remembered, newest first, by the hash of their keys",
+        "  keyed    calls remembered by their Idempotency-Key: 1",
     ] {
         assert!(told.lines().any(|other| other == line), "{line:?} is not in {told}");
     }
     assert!(told.contains("  owner    nobody now: the last was "), "{told}");
     assert!(told.contains("  store    version 1-2, 11 bytes of state and "), "{told}");
-    assert!(told.contains("  ok, 1 bytes of reply"), "{told}");
+    assert!(told.contains("  ok, reply kept (1 B)"), "{told}");
 
     let found = explained(dir.path(), &["/objects/counter/gone"]);
     assert_eq!(found["record"]["deleted"], json!(true), "{found}");
@@ -214,6 +214,27 @@ fn a_purge_forgets_deleted_objects_and_nothing_else() {
     // Its versions go on where no earlier one of it has been.
     let again = server.post("/objects/counter/gone/add", &json!({"by": 1}));
     assert_eq!(again.header("etag"), Some("\"2-1\""), "{again:?}");
+    server.stop();
+}
+
+#[test]
+fn raised_epochs_give_versions_that_never_were() {
+    let dir = dir();
+    let server = Server::new(dir.path(), &[]);
+    two_counters(&server);
+    let holder = format!("is used by process {}", server.pid());
+    run(&mut objectd(dir.path(), &["epochs", "raise", "--yes"])).refused(&[&holder]);
+    server.stop();
+    assert!(done(&mut objectd(dir.path(), &["epochs", "raise", "--yes"])).contains("raised by 1000, of 1 shards"));
+    assert!(done(&mut objectd(dir.path(), &["epochs", "raise", "--yes", "--by", "5"])).contains("raised by 5,"));
+    assert_eq!(explained(dir.path(), &["/objects/counter/visits"])["shard"]["epoch"], json!(1006));
+    let ended = run(&mut objectd(dir.path(), &["epochs", "raise", "--yes", "--by", "4000000000"]));
+    assert!(ended.code == Some(2) && ended.stderr.contains("more than there are"), "{ended:?}");
+    run(&mut objectd(dir.path(), &["epochs", "raise", "--by", "many"])).refused(&["'many'", "--by"]);
+    let server = Server::new(dir.path(), &[]);
+    server.get("/objects/counter/visits").is(200, json!({"value": 7}));
+    let next = server.post("/objects/counter/visits/add", &json!({"by": 1}));
+    assert_eq!(next.header("etag"), Some("\"1007-1\""), "{next:?}");
     server.stop();
 }
 
@@ -308,6 +329,9 @@ fn an_object_in_redis_is_explained_while_servers_run_and_after() {
     Server::start(command.args(["--listen", "127.0.0.1:0"]).env("HOSTNAME", "first")).stop();
     let told = done(objectd(dir.path(), &["explain"]).args(&visits));
     assert!(told.contains("dead, so that anybody may take the shard"), "{told}");
+    let raised = done(objectd(dir.path(), &["epochs", "raise", "--yes"]).args(args));
+    assert!(raised.contains("of 1024 shards"), "{raised}");
+    assert!(explained(dir.path(), &visits)["shard"]["epoch"].as_u64() > Some(1000));
     let ended = run(objectd(dir.path(), &["purge", "--yes"]).args(args));
     assert!(ended.code == Some(2) && ended.stderr.contains("no key is ever removed"), "{ended:?}");
 }
