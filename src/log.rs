@@ -14,14 +14,14 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::clock;
 use crate::config::LogFormat;
 
-/// Writes to stderr from here on, panics included: `RUST_LOG` says what, or else what is `info` and above. A log that
-/// the program has started itself stays as it is.
+/// Writes to stderr from here on, panics included: `RUST_LOG` says what, or else what is `info` and above, of a database's
+/// driver what is `warn` and above. A log that the program has started itself stays as it is.
 pub(crate) fn start(format: LogFormat, program: &str) {
     let asked = std::env::var("RUST_LOG").ok().filter(|text| !text.trim().is_empty());
     let parsed = asked.as_ref().map(|text| text.parse::<Targets>());
     let levels = match &parsed {
         Some(Ok(levels)) => levels.clone(),
-        _ => Targets::new().with_default(LevelFilter::INFO),
+        _ => Targets::new().with_default(LevelFilter::INFO).with_target("scylla", LevelFilter::WARN),
     };
     let registry = tracing_subscriber::registry().with(levels);
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());

@@ -1,4 +1,8 @@
 //! Cassandra: the kit on three real nodes, and what this store promises beyond the contract.
+#![allow(clippy::disallowed_methods, reason = "tests of real servers look at the real clock")]
 
+mod frames;
 mod kit;
+mod outcomes;
+mod wire;
 mod world;
