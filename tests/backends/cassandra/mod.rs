@@ -3,6 +3,9 @@
 
 mod frames;
 mod kit;
+mod lists;
 mod outcomes;
+mod refusals;
+mod tls;
 mod wire;
 mod world;

@@ -31,7 +31,6 @@ impl Both {
         Self { wire, store, straight }
     }
 
-    #[track_caller]
     async fn holds(&self, key: &ObjectKey, record: Option<&Record>) {
         let there = self.straight.load(key).await.unwrap().map(|loaded| loaded.record);
         assert_eq!(there.as_ref(), record);
@@ -166,7 +165,7 @@ async fn a_request_that_comes_late_lands_by_itself_and_loses_against_what_is_new
     }
     let mut both = Both::open().await;
     let (alone, overtaken, register, taken) = (key(), key(), register(), register());
-    both.wire.react("outcome", &wire::late(REQUEST_MAX + Duration::from_millis(500)));
+    both.wire.react("outcome", &RequestReaction::delay(REQUEST_MAX + Duration::from_millis(500)));
     let (first, late) = (record(1, "\"alone\""), record(1, "\"overtaken\""));
     let (put, other, cas, late_cas) = tokio::join!(
         both.store.put(&alone, None, &first),
@@ -195,7 +194,7 @@ async fn a_connection_that_is_cut_makes_it_unknown_and_the_store_heals() {
     }
     let mut both = Both::open().await;
     let (key, register, new) = (key(), register(), record(1, "\"cut\""));
-    both.wire.react("outcome", &wire::cut());
+    both.wire.react("outcome", &RequestReaction::drop_connection());
     let began = Instant::now();
     let put = both.store.put(&key, None, &new).await;
     assert!(matches!(put, Put::Unknown(_)), "{put:?}");

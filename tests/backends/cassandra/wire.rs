@@ -2,7 +2,6 @@
 
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use remote_object::Config;
@@ -40,11 +39,7 @@ pub(crate) const LOCAL_SERIAL: u16 = 9;
 
 impl Wire {
     pub(crate) async fn up() -> Self {
-        let nodes: Vec<SocketAddr> = test_stack::cassandra()
-            .unwrap()
-            .split(',')
-            .map(|host| host.to_socket_addrs().unwrap().next().unwrap())
-            .collect();
+        let nodes = nodes();
         let port = free_port(&nodes);
         let before = |node: &SocketAddr| SocketAddr::new(node.ip(), port);
         let proxied = nodes.iter().map(|node| {
@@ -162,16 +157,6 @@ pub(crate) fn error(error: DbError) -> RequestReaction {
     RequestReaction::forge_with_error(error)
 }
 
-/// The server gets the request so much later.
-pub(crate) fn late(by: Duration) -> RequestReaction {
-    RequestReaction::delay(by)
-}
-
-/// The connection goes down instead, with everything on it.
-pub(crate) fn cut() -> RequestReaction {
-    RequestReaction::drop_connection()
-}
-
 /// A query that holds `text` is answered with these rows of text columns.
 pub(crate) fn answer(text: &str, columns: &[&str], rows: &[&[&str]]) -> RequestRule {
     let body = rows_of_text(columns, rows);
@@ -216,8 +201,14 @@ fn rows_of_text(columns: &[&str], rows: &[&[&str]]) -> Bytes {
     body.freeze()
 }
 
+/// The addresses of the nodes.
+pub(crate) fn nodes() -> Vec<SocketAddr> {
+    let hosts = test_stack::cassandra().unwrap();
+    hosts.split(',').map(|host| host.to_socket_addrs().unwrap().next().unwrap()).collect()
+}
+
 /// One that is free on the addresses of all nodes.
-fn free_port(nodes: &[SocketAddr]) -> u16 {
+pub(crate) fn free_port(nodes: &[SocketAddr]) -> u16 {
     (0..100)
         .find_map(|_| {
             let first = TcpListener::bind((nodes[0].ip(), 0)).ok()?;
