@@ -346,10 +346,13 @@ impl Future for Detached {
     type Output = Answered;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Answered> {
-        let Some(future) = &mut self.0 else { return Poll::Pending };
-        let result = std::task::ready!(future.as_mut().poll(cx));
-        self.0 = None;
-        Poll::Ready(result)
+        // Taken out while it is polled: one that panicked must not go on as a task.
+        let Some(mut future) = self.0.take() else { return Poll::Pending };
+        let polled = future.as_mut().poll(cx);
+        if polled.is_pending() {
+            self.0 = Some(future);
+        }
+        polled
     }
 }
 

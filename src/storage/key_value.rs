@@ -95,6 +95,12 @@ impl<K: KeyValue> OverKeyValue<K> {
         self
     }
 
+    /// The store below.
+    #[cfg(feature = "redis")]
+    pub(super) fn key_value(&self) -> &K {
+        &self.kv
+    }
+
     async fn load_record(&self, key: &ObjectKey) -> Result<Option<Loaded>> {
         match self.kv.get(&object_key(key)).await? {
             None => Ok(None),
@@ -250,6 +256,13 @@ impl<K: KeyValue> Datastore for OverKeyValue<K> {
 
     fn scan<'a>(&'a self, what: &'a Scan, after: Option<&'a str>, limit: usize) -> BoxFuture<'a, Result<Page>> {
         Box::pin(self.page(what, after, limit))
+    }
+
+    fn purge(&self) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(future::ready(Err(Error::config(
+            "this store cannot be purged: no key is ever removed from a key-value store, since a late write could come back; \
+             a deleted object keeps its small record there",
+        ))))
     }
 
     fn failed(&self) -> BoxFuture<'_, Error> {

@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 const STORES: &[(&str, bool, &str)] = &[
     ("sqlite", cfg!(feature = "sqlite"), "sqlite:PATH (such as sqlite:./objectd.db)"),
     ("", true, "memory:"),
-    ("cassandra", cfg!(feature = "cassandra"), "cassandra://host,host/keyspace"),
+    ("cassandra", cfg!(feature = "cassandra"), "cassandra://host,host,host/keyspace"),
+    ("redis", cfg!(feature = "redis"), "redis://host:port/db"),
 ];
 
 /// The stores there are, as an error names them.
@@ -25,7 +26,7 @@ fn legal() -> String {
 }
 
 /// Opens the store that the settings name: `sqlite:PATH`, a file that is made when it is not there; `memory:`;
-/// `cassandra://host,host/keyspace` or `scylla://…` (see `Cassandra::open`).
+/// `cassandra://host,host/keyspace` (see `Cassandra::open`); `redis://host:port/db` or `rediss://…` (see `Redis::connect`).
 ///
 /// # Errors
 /// `config`, in one line: the URL names no store there is, or the store cannot be used, and what to do about it.
@@ -40,8 +41,38 @@ pub async fn open(config: &Config) -> Result<Arc<dyn Datastore>> {
         ("sqlite", path) => sqlite(url, path),
         #[cfg(feature = "cassandra")]
         ("cassandra" | "scylla", _) => Ok(Arc::new(super::Cassandra::open(config).await?)),
-        _ => Err(Error::config(format!("this build has no store {scheme}:; there are: {}", legal()))),
+        #[cfg(feature = "redis")]
+        ("redis" | "rediss", _) => super::redis::open(config).await,
+        _ => Err(no_store(scheme)),
     }
+}
+
+/// Refuses a store that would be made by opening it, or is in the memory of a process that it ends with: for those who
+/// want something of what is there.
+///
+/// # Errors
+/// `config`.
+pub fn check_existing(config: &Config) -> Result<()> {
+    match config.store.split_once(':') {
+        Some(("memory", _)) => Err(Error::config(
+            "the store memory: is in the memory of the process that serves from it; there is nothing for another one",
+        )),
+        Some(("sqlite", path)) if !path.is_empty() && !std::path::Path::new(path).exists() => {
+            Err(Error::config(format!("there is no file {path}; name the store with --store")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn no_store(scheme: &str) -> Error {
+    let of = match scheme {
+        "rediss" => "redis",
+        "scylla" => "cassandra",
+        other => other,
+    };
+    let missing = STORES.iter().find(|(feature, there, _)| !there && *feature == of);
+    let cure = missing.map(|(feature, ..)| format!("build it with the feature {feature}; "));
+    Error::config(format!("this build has no store {scheme}:; {}there are: {}", cure.unwrap_or_default(), legal()))
 }
 
 #[cfg(feature = "sqlite")]
@@ -56,7 +87,7 @@ fn sqlite(url: &str, path: &str) -> Result<Arc<dyn Datastore>> {
 
 #[cfg(not(feature = "sqlite"))]
 fn sqlite(_url: &str, _path: &str) -> Result<Arc<dyn Datastore>> {
-    Err(Error::config(format!("this build has no store sqlite:; there are: {}", legal())))
+    Err(no_store("sqlite"))
 }
 
 #[cfg(test)]
@@ -69,11 +100,7 @@ mod tests {
         for (url, says) in [
             ("", "is no URL; there are: "),
             ("objectd.db", "is no URL; there are: "),
-            ("etcd:127.0.0.1/ks", "this build has no store etcd:; there are: "),
-            (
-                "cassandra:127.0.0.1/ks",
-                if cfg!(feature = "cassandra") { "no scheme://" } else { "no store cassandra:" },
-            ),
+            ("cassandra:127.0.0.1/ks", "this build has no store cassandra:; there are: "),
             ("memory:x", "would be memory: and nothing behind it"),
             ("sqlite:", if cfg!(feature = "sqlite") { "names no file" } else { "no store sqlite:" }),
             ("sqlite://x.db", if cfg!(feature = "sqlite") { "sqlite:./objectd.db" } else { "no store sqlite:" }),

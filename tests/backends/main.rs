@@ -7,4 +7,7 @@ mod cassandra;
 mod disk;
 mod kit;
 mod ordered;
+#[cfg(feature = "redis")]
+mod redis;
+mod servers;
 mod sqlite;

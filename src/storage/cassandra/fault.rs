@@ -1,8 +1,9 @@
 //! What can go wrong with a request, and the one thing that must be known of it: whether it may have had an effect.
 
+use scylla::deserialize::TypeCheckError;
 use scylla::errors::{
     DbError, DeserializationError, ExecutionError, IntoRowsResultError, MaybeFirstRowError, NewSessionError,
-    PrepareError, RequestAttemptError, RowsError,
+    NextRowError, PagerExecutionError, PrepareError, RequestAttemptError, RowsError,
 };
 
 use crate::error::{Error, Kind};
@@ -37,7 +38,15 @@ macro_rules! answers {
         })*
     };
 }
-answers!(IntoRowsResultError, MaybeFirstRowError, RowsError, DeserializationError);
+answers!(
+    IntoRowsResultError,
+    MaybeFirstRowError,
+    RowsError,
+    DeserializationError,
+    TypeCheckError,
+    PagerExecutionError,
+    NextRowError
+);
 
 impl Fault {
     /// Whether the request certainly had no effect and never will: it was not sent at all, or the server that got it

@@ -17,6 +17,7 @@ use scylla::client::session::Session;
 
 use self::fault::Fault;
 use self::hints::Hints;
+use self::purge::Purge;
 use self::records::Records;
 use self::registers::Registers;
 use self::roster::Roster;
@@ -33,6 +34,7 @@ mod facts;
 mod fault;
 mod hints;
 mod pinned;
+mod purge;
 mod records;
 mod registers;
 mod roster;
@@ -56,6 +58,7 @@ pub struct Cassandra {
     records: Arc<Records>,
     roster: Arc<Roster>,
     hints: Hints,
+    purge: Purge,
 }
 
 impl Cassandra {
@@ -85,13 +88,14 @@ impl Cassandra {
             commitlog = found.commitlog,
             "connected"
         );
+        let purge = Purge::new(&session, &roster, scope, tables);
         let caps = Caps {
             ordering: Ordering::Ordered,
             exclusive: false,
             durability: found.durability,
             record_bytes_max: RECORD_BYTES_MAX,
         };
-        Ok(Self { shown: settings.shown, caps, registers, records, roster, hints })
+        Ok(Self { shown: settings.shown, caps, registers, records, roster, hints, purge })
     }
 
     async fn put_record(&self, key: &ObjectKey, seen: Option<&Seen>, record: &Record) -> Put {
@@ -182,6 +186,10 @@ impl Datastore for Cassandra {
             Scan::Objects(type_name) => Box::pin(self.roster.page(what, type_name, after, limit)),
             Scan::Hints(shard) => Box::pin(self.hints.page(what, *shard, after, limit)),
         }
+    }
+
+    fn purge(&self) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(async move { self.purge.run().await.map_err(|fault| fault.error("purge")) })
     }
 
     fn failed(&self) -> BoxFuture<'_, Error> {

@@ -27,12 +27,14 @@ use super::{Datastore, KeyValue};
 use crate::clock;
 
 mod atomicity;
+mod attempts;
 mod bench;
 mod erased;
 mod hints;
 mod key_values;
 mod listings;
 mod macros;
+mod purging;
 mod random;
 mod records;
 mod registers;

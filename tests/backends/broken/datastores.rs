@@ -1,6 +1,7 @@
 //! Datastores with one fault each.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use remote_object::model::{
 };
 use remote_object::storage::{Datastore, Memory, OverKeyValue};
 
-use super::caught;
+use super::shaky::Shaky;
+use super::{caught, caught_all_the_same};
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Fault {
@@ -45,6 +47,10 @@ enum Fault {
     CriesWolf,
     /// Lists what was there some pages ago.
     ListsLate,
+    /// Purges what lives, and says that all was deleted.
+    PurgesLife,
+    /// Purges nothing, and says that all is gone.
+    PurgesNothing,
     /// Panics on a name it does not like.
     Panics,
 }
@@ -59,6 +65,7 @@ struct Broken {
     late: Mutex<Vec<ObjectKey>>,
     versions: Mutex<BTreeMap<ObjectKey, Version>>,
     hints: Mutex<Hints>,
+    purged: AtomicBool,
 }
 
 impl Broken {
@@ -71,6 +78,7 @@ impl Broken {
             late: Mutex::default(),
             versions: Mutex::default(),
             hints: Mutex::default(),
+            purged: AtomicBool::default(),
         }
     }
 
@@ -148,6 +156,7 @@ impl Datastore for Broken {
         Box::pin(async move {
             let there = self.inner.load(key).await?;
             match (self.fault, there) {
+                (Fault::PurgesLife, Some(_)) if self.purged.load(Relaxed) => Ok(None),
                 (Fault::RemovesDeleted, Some(there)) if there.record.is_deleted() => Ok(None),
                 (Fault::ReadsTorn, Some(mut there)) => {
                     tokio::time::sleep(Duration::from_micros(100)).await;
@@ -199,6 +208,17 @@ impl Datastore for Broken {
         Box::pin(self.scan_broken(what, after, limit))
     }
 
+    fn purge(&self) -> BoxFuture<'_, Result<u64>> {
+        match self.fault {
+            Fault::PurgesLife => Box::pin(async {
+                self.purged.store(true, Relaxed);
+                Ok(1)
+            }),
+            Fault::PurgesNothing => Box::pin(future::ready(Ok(20))),
+            _ => self.inner.purge(),
+        }
+    }
+
     fn failed(&self) -> BoxFuture<'_, Error> {
         match self.fault {
             Fault::CriesWolf => Box::pin(future::ready(Error::store("wolf"))),
@@ -211,12 +231,19 @@ fn check(fault: Fault) -> Result<(), Vec<Failure>> {
     Suite::datastore(move |_| async move { Broken::new(fault) }).lists_deleted_for(Duration::ZERO).check()
 }
 
+/// The same, where the way to the store is unreliable.
+fn check_unreliable(fault: Fault) -> Suite {
+    let suite = Suite::datastore(move |_| async move { Shaky::new(Broken::new(fault), fault as u64) });
+    suite.lists_deleted_for(Duration::ZERO).unreliable()
+}
+
 macro_rules! broken_datastores {
     ($($test:ident: $fault:ident caught by $($case:ident)+;)*) => {
         $(
             #[test]
             fn $test() {
                 caught(check(Fault::$fault), &[$(stringify!($case)),+]);
+                caught_all_the_same(&check_unreliable(Fault::$fault), &[$(stringify!($case)),+]);
             }
         )*
     };
@@ -251,6 +278,10 @@ broken_datastores! {
         a_store_in_order_has_not_failed;
     a_list_that_lags_is_found: ListsLate caught by
         a_list_has_each_object_of_its_type_once an_object_born_again_is_listed;
+    a_purge_of_what_lives_is_found: PurgesLife caught by
+        a_purge_removes_what_is_deleted_and_nothing_else;
+    a_purge_that_leaves_what_it_says_is_gone_is_found: PurgesNothing caught by
+        a_purge_removes_what_is_deleted_and_nothing_else;
     a_panic_is_found_and_told: Panics caught by
         ids_of_every_legal_shape_are_kept;
 }

@@ -1,0 +1,112 @@
+//! From a URL to where the server is and how it is talked to.
+
+use ::redis::{Client, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo, TlsCertificates};
+use ::redis::{ClientTlsConfig, io::tcp::TcpSettings};
+
+use crate::config::url::ServerUrl;
+use crate::error::{Error, Result};
+
+const PORT: u16 = 6379;
+const PREFIX: &str = "remote-object:";
+const PARAMETERS: &[&str] = &["prefix", "tls-ca", "tls-cert", "tls-key"];
+
+/// Where the server is.
+pub(super) struct Address {
+    pub(super) client: Client,
+    /// What every key of the store begins with.
+    pub(super) prefix: String,
+    /// The URL without its password.
+    pub(super) shown: String,
+}
+
+impl Address {
+    /// # Errors
+    /// `config`: what it would be.
+    pub(super) fn parse(url: &str) -> Result<Self> {
+        let mut url = ServerUrl::parse(url)?;
+        let shown = url.shown().to_owned();
+        let wrong = |why: String| Error::config(format!("{shown:?}: {why}"));
+        let [host] = url.hosts.as_slice() else {
+            return Err(wrong("one server keeps the objects; a Redis Cluster, or Sentinels, cannot be named".into()));
+        };
+        let (host, port) = (host.host.clone(), host.port.unwrap_or(PORT));
+        let database = match url.path.as_str() {
+            "" => 0,
+            path => path.parse().map_err(|_| wrong(format!("the database is {path:?}; it would be a number")))?,
+        };
+        let is_tls = url.scheme == "rediss";
+        let prefix = url.take("prefix", "what every key begins with")?.unwrap_or_else(|| PREFIX.to_owned());
+        let mut file = |name: &str| {
+            let Some(path) = url.take::<String>(name, "a PEM file")? else { return Ok(None) };
+            if !is_tls {
+                return Err(wrong(format!("{name} is for rediss://, and this is redis://")));
+            }
+            std::fs::read(&path).map(Some).map_err(|error| wrong(format!("{name}: cannot read {path}: {error}")))
+        };
+        let (ca, cert, key) = (file("tls-ca")?, file("tls-cert")?, file("tls-key")?);
+        url.finish(PARAMETERS)?;
+        let client_tls = match (cert, key) {
+            (Some(client_cert), Some(client_key)) => Some(ClientTlsConfig { client_cert, client_key }),
+            (None, None) => None,
+            _ => return Err(wrong("tls-cert and tls-key go together".into())),
+        };
+        let mut login = RedisConnectionInfo::default().set_db(database).set_skip_set_lib_name();
+        if let Some(user) = url.user.as_deref().filter(|user| !user.is_empty()) {
+            login = login.set_username(user);
+        }
+        if let Some(password) = &url.password {
+            login = login.set_password(password);
+        }
+        let address = match is_tls {
+            true => ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None },
+            false => ConnectionAddr::Tcp(host, port),
+        };
+        let info = address
+            .into_connection_info()
+            .map(|info| info.set_tcp_settings(TcpSettings::default().set_nodelay(true)).set_redis_settings(login));
+        let client = if is_tls {
+            // If the program has chosen a provider, that one stays.
+            let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+            info.and_then(|info| Client::build_with_tls(info, TlsCertificates { client_tls, root_cert: ca }))
+        } else {
+            info.and_then(Client::open)
+        };
+        let client = client.map_err(|error| wrong(error.to_string()))?;
+        Ok(Self { client, prefix, shown })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn a_url_names_a_server_a_database_and_a_prefix() {
+        let address = Address::parse("redis://user:s3cret@cache.example/3?prefix=shop:").unwrap();
+        assert_eq!(address.prefix, "shop:");
+        assert_eq!(address.shown, "redis://user:***@cache.example/3?prefix=shop:");
+        let info = address.client.get_connection_info();
+        assert_eq!(info.addr().to_string(), "cache.example:6379");
+        let login = info.redis_settings();
+        assert_eq!((login.username(), login.password(), login.db()), (Some("user"), Some("s3cret"), 3));
+        assert_eq!(Address::parse("rediss://h:7000").unwrap().prefix, PREFIX);
+    }
+
+    #[test]
+    fn a_wrong_url_is_told_what_it_would_be() {
+        for (url, says) in [
+            ("redis://a,b", "one server"),
+            ("redis://a/shop", "it would be a number"),
+            ("redis://a?perfix=x", "there are: prefix, tls-ca"),
+            ("redis://a?tls-ca=/x", "is for rediss://"),
+            ("rediss://a?tls-ca=/no/such/file", "cannot read"),
+            ("rediss://a?tls-cert=/dev/null", "go together"),
+            ("redis://", "a host is empty"),
+        ] {
+            let error = Address::parse(url).err().unwrap();
+            assert_eq!(error.kind(), Kind::Config);
+            assert!(error.message().contains(says), "{url}: {error}");
+        }
+    }
+}
