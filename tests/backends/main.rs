@@ -7,5 +7,4 @@ mod kit;
 mod ordered;
 #[cfg(feature = "redis")]
 mod redis;
-mod servers;
 mod sqlite;
