@@ -1,4 +1,9 @@
-//! Redis: the conformance kit on a real server, straight and over a faulty wire.
+//! Redis: the conformance kit on a real server, straight and over a faulty wire; servers that are set up wrongly, die, freeze
+//! and go back.
+
+mod faults;
+mod servers;
+mod setups;
 
 use std::sync::OnceLock;
 use std::time::Duration;
