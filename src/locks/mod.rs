@@ -10,6 +10,8 @@ mod hold;
 mod incarnation;
 #[cfg(feature = "cli")]
 mod look;
+#[cfg(feature = "cli")]
+mod raise;
 mod registers;
 mod shards;
 
@@ -17,4 +19,6 @@ pub use crate::cache::Published;
 pub use hold::{Commit, Hold};
 #[cfg(feature = "cli")]
 pub use look::{Incarnation, Look, Ownership};
+#[cfg(feature = "cli")]
+pub use raise::raise_epochs;
 pub use shards::Locks;

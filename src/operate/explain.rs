@@ -116,9 +116,10 @@ impl Found {
         if let Some(Ok(inside)) = &self.inside {
             line("keyed", keyed_line(inside));
             for call in inside.keyed.iter().rev().take(KEYED_SHOWN) {
-                let reply = call
-                    .reply_bytes
-                    .map_or("its reply was not kept".to_owned(), |bytes| format!("{bytes} bytes of reply"));
+                let reply = match call.reply_bytes {
+                    Some(bytes) => format!("reply kept ({bytes} B)"),
+                    None => "reply too large to keep".to_owned(),
+                };
                 line("", format!("{}  {}  {}, {reply}", call.version, call.key_hash, call.answered));
             }
         }
@@ -209,15 +210,12 @@ impl Found {
 
 fn keyed_line(inside: &Inside) -> String {
     let count = inside.keyed.len();
-    let mut line = format!("{count} calls remembered");
-    if count > 0 {
-        line += ", newest first, by the hash of their keys";
-    }
+    let mut line = format!("calls remembered by their Idempotency-Key: {count}");
     if count > KEYED_SHOWN {
-        line += &format!(" (the last {KEYED_SHOWN})");
+        line += &format!(", the newest {KEYED_SHOWN} are");
     }
     if inside.horizon != Version::default() {
-        line += &format!("; those up to {} are forgotten", inside.horizon);
+        line += &format!("; forgotten up to {}", inside.horizon);
     }
     line
 }

@@ -6,17 +6,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use futures_util::future::BoxFuture;
+
 use super::Place;
+use super::attempts::{Attempts, Cell, read, settled};
 use super::erased::Erased;
 use super::suite::{Opens, Settings};
-use crate::model::{Cas, Entry, Item, Loaded, ObjectKey, Ordering, Put, Record, Register, Rev, Scan, Seen, Version};
-use crate::storage::Datastore;
+use crate::error;
+use crate::model::{
+    Cas, Entry, Item, Loaded, ObjectKey, Ordering, Page, Put, Record, Register, Rev, Scan, Seen, Version,
+};
+use crate::storage::{Datastore, KeyValue};
 
 /// Whether a case holds; if not, what was expected and what came.
 pub(super) type Checked = Result<(), String>;
-
-/// How often the same bytes are sent again when the answer is `Unknown`, as the rooms above do.
-pub(super) const SENT_MAX: usize = 20;
 
 /// Pages of a listing of a kit's few objects, at most.
 const PAGES_MAX: usize = 2000;
@@ -62,8 +65,55 @@ impl KvBench {
         Self { opens, place, settings }
     }
 
-    pub(super) async fn open(&self) -> Erased {
-        (self.opens)(self.place.clone()).await
+    pub(super) async fn open(&self) -> KvStore {
+        KvStore { inner: (self.opens)(self.place.clone()).await, settings: self.settings }
+    }
+}
+
+/// A key-value store under test.
+#[derive(Clone)]
+pub(super) struct KvStore {
+    pub(super) inner: Erased,
+    settings: Settings,
+}
+
+struct OfKey<'a> {
+    kv: &'a KvStore,
+    key: &'a str,
+}
+
+impl Cell for OfKey<'_> {
+    fn cas<'a>(&'a self, seen: Option<&'a Rev>, new: &'a [u8]) -> BoxFuture<'a, Cas> {
+        Box::pin(self.kv.inner.compare_and_set(self.key, seen, Bytes::copy_from_slice(new)))
+    }
+
+    fn read(&self) -> BoxFuture<'_, error::Result<Option<Entry>>> {
+        Box::pin(self.kv.inner.get(self.key))
+    }
+}
+
+impl KvStore {
+    pub(super) async fn get(&self, key: &str) -> Result<Option<Entry>, String> {
+        let there = read(&self.settings, || Box::pin(self.inner.get(key))).await;
+        there.map_err(|error| format!("the get of {key:?} failed: {error:?}"))
+    }
+
+    /// A compare-and-set, settled. Of the tasks that write over one rev, each writes a value of its own.
+    pub(super) async fn cas(&self, key: &str, seen: Option<&Rev>, new: &[u8]) -> Result<Cas, String> {
+        let settled = settled(&OfKey { kv: self, key }, &self.settings, seen, new).await;
+        settled.map_err(|why| format!("{key:?}: {why}"))
+    }
+
+    pub(super) async fn scan(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Entry)>, String> {
+        let entries = read(&self.settings, || Box::pin(self.inner.scan(prefix, after, limit))).await;
+        let entries = entries.map_err(|error| format!("the scan of {prefix:?} failed: {error:?}"))?;
+        ensure!(entries.len() <= limit, "a scan of at most {limit} gave {}", entries.len());
+        Ok(entries)
     }
 }
 
@@ -74,6 +124,21 @@ pub(super) struct Store {
     pub(super) settings: Settings,
 }
 
+struct OfRegister<'a> {
+    store: &'a Store,
+    register: &'a Register,
+}
+
+impl Cell for OfRegister<'_> {
+    fn cas<'a>(&'a self, seen: Option<&'a Rev>, new: &'a [u8]) -> BoxFuture<'a, Cas> {
+        self.store.inner.cas(self.register, seen, new)
+    }
+
+    fn read(&self) -> BoxFuture<'_, error::Result<Option<Entry>>> {
+        self.store.inner.get(self.register)
+    }
+}
+
 impl Store {
     pub(super) fn is_conditional(&self) -> bool {
         self.inner.caps().ordering == Ordering::Conditional
@@ -81,14 +146,13 @@ impl Store {
 
     /// A put, with the same bytes again while its answer is `Unknown`.
     pub(super) async fn put(&self, key: &ObjectKey, seen: Option<&Seen>, record: &Record) -> Put {
-        let mut answer = self.inner.put(key, seen, record).await;
-        for _ in 1..SENT_MAX {
-            if !matches!(answer, Put::Unknown(_)) {
-                break;
+        let mut attempts = Attempts::of_write(&self.settings);
+        loop {
+            match self.inner.put(key, seen, record).await {
+                Put::Unknown(_) if attempts.again().await => {}
+                answer => return answer,
             }
-            answer = self.inner.put(key, seen, record).await;
         }
-        answer
     }
 
     /// A put that must be stored; what the next one builds upon.
@@ -115,7 +179,13 @@ impl Store {
     }
 
     pub(super) async fn load(&self, key: &ObjectKey) -> Result<Option<Loaded>, String> {
-        self.inner.load(key).await.map_err(|error| format!("the load of {key} failed: {error:?}"))
+        let there = read(&self.settings, || self.inner.load(key)).await;
+        there.map_err(|error| format!("the load of {key} failed: {error:?}"))
+    }
+
+    async fn version(&self, key: &ObjectKey) -> Result<Option<Version>, String> {
+        let version = read(&self.settings, || self.inner.version(key)).await;
+        version.map_err(|error| format!("the version of {key} failed: {error:?}"))
     }
 
     /// The record must be there, exactly so.
@@ -127,7 +197,7 @@ impl Store {
             }
             None => return Err(format!("{key} should hold {}, and has no record", brief(record))),
         }
-        let version = self.inner.version(key).await.map_err(|error| format!("the version of {key}: {error:?}"))?;
+        let version = self.version(key).await?;
         ensure!(version == Some(record.version), "{key} is of version {} in a load, {version:?} alone", record.version);
         Ok(())
     }
@@ -135,35 +205,33 @@ impl Store {
     pub(super) async fn absent(&self, key: &ObjectKey) -> Checked {
         let there = self.load(key).await?;
         ensure!(there.is_none(), "{key} was never put, and holds {there:?}");
-        let version = self.inner.version(key).await.map_err(|error| format!("the version of {key}: {error:?}"))?;
+        let version = self.version(key).await?;
         ensure!(version.is_none(), "{key} was never put, and is of version {version:?}");
         Ok(())
     }
 
     pub(super) async fn get(&self, register: &Register) -> Result<Option<Entry>, String> {
-        self.inner.get(register).await.map_err(|error| format!("the get of {register:?} failed: {error:?}"))
+        let there = read(&self.settings, || self.inner.get(register)).await;
+        there.map_err(|error| format!("the get of {register:?} failed: {error:?}"))
     }
 
-    /// A cas that must apply. Only for registers no other task writes: an `Unknown` is looked after by reading.
+    /// A cas, settled. Of the tasks that write over one rev, each writes a value of its own.
+    pub(super) async fn cas(&self, register: &Register, seen: Option<&Rev>, new: &str) -> Result<Cas, String> {
+        let settled = settled(&OfRegister { store: self, register }, &self.settings, seen, new.as_bytes()).await;
+        settled.map_err(|why| format!("{register:?}: {why}"))
+    }
+
+    /// A cas that must apply.
     pub(super) async fn applied(&self, register: &Register, seen: Option<&Rev>, new: &str) -> Result<Rev, String> {
-        for _ in 0..SENT_MAX {
-            match self.inner.cas(register, seen, new.as_bytes()).await {
-                Cas::Applied(rev) => return Ok(rev),
-                Cas::Mismatch => {
-                    return Err(format!("a cas of {register:?} over {seen:?} should apply, and is a Mismatch"));
-                }
-                Cas::Unknown(_) => match self.get(register).await? {
-                    Some(there) if Some(&there.rev) != seen && there.value == new.as_bytes() => return Ok(there.rev),
-                    _ => {}
-                },
-            }
+        match self.cas(register, seen, new).await? {
+            Cas::Applied(rev) => Ok(rev),
+            other => Err(format!("a cas of {register:?} over {seen:?} should apply, and is {other:?}")),
         }
-        Err(format!("a cas of {register:?} stayed Unknown"))
     }
 
     /// A cas that must be a mismatch.
     pub(super) async fn mismatch(&self, register: &Register, seen: Option<&Rev>, new: &str) -> Checked {
-        match self.inner.cas(register, seen, new.as_bytes()).await {
+        match self.cas(register, seen, new).await? {
             Cas::Mismatch => Ok(()),
             other => Err(format!("a cas of {register:?} over {seen:?} should be a Mismatch, and is {other:?}")),
         }
@@ -176,14 +244,18 @@ impl Store {
         due: Option<u64>,
         version: Version,
     ) -> Result<Put, String> {
-        for _ in 0..SENT_MAX {
+        let mut attempts = Attempts::of_write(&self.settings);
+        loop {
             match self.inner.hint(shard, key, due, version).await {
-                Put::Unknown(_) => {}
-                Put::Refused(error) => return Err(format!("a hint for {key} was refused: {error:?}")),
-                answer => return Ok(answer),
+                Put::Unknown(_) if attempts.again().await => {}
+                answer @ (Put::Stored(_) | Put::Conflict(_)) => return Ok(answer),
+                other => return Err(format!("a hint for {key} is answered {other:?}")),
             }
         }
-        Err(format!("a hint for {key} stayed Unknown"))
+    }
+
+    pub(super) async fn page(&self, what: &Scan, after: Option<&str>, limit: usize) -> error::Result<Page> {
+        read(&self.settings, || self.inner.scan(what, after, limit)).await
     }
 
     /// A whole listing, page by page. Fails when it does not end, a page is too long, or a thing comes twice.
@@ -192,7 +264,7 @@ impl Store {
         let mut names = HashMap::new();
         let mut after: Option<String> = None;
         for page_number in 0..PAGES_MAX {
-            let page = self.inner.scan(what, after.as_deref(), limit).await;
+            let page = self.page(what, after.as_deref(), limit).await;
             let page = page.map_err(|error| format!("{what:?}, page {page_number}: {error:?}"))?;
             ensure!(page.items.len() <= limit, "{what:?}: {} items on a page of at most {limit}", page.items.len());
             for item in page.items {

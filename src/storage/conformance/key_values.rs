@@ -6,44 +6,31 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::Barrier;
 
-use super::bench::{Checked, KvBench, all_joined, ensure, joined};
-use super::erased::Erased;
+use super::bench::{Checked, KvBench, KvStore, all_joined, ensure, joined};
 use crate::model::{Cas, Entry, Rev};
-use crate::storage::KeyValue;
 
 const TASKS: usize = 8;
 const ROUNDS: usize = 25;
 
-async fn get(kv: &Erased, key: &str) -> Result<Option<Entry>, String> {
-    kv.get(key).await.map_err(|error| format!("the get of {key:?} failed: {error:?}"))
-}
-
-async fn set(kv: &Erased, key: &str, seen: Option<&Rev>, value: impl Into<Bytes>) -> Result<Rev, String> {
-    match kv.compare_and_set(key, seen, value.into()).await {
+async fn set(kv: &KvStore, key: &str, seen: Option<&Rev>, value: impl Into<Bytes>) -> Result<Rev, String> {
+    match kv.cas(key, seen, &value.into()).await? {
         Cas::Applied(rev) => Ok(rev),
         other => Err(format!("a compare-and-set of {key:?} over {seen:?} should apply, and is {other:?}")),
     }
 }
 
-async fn mismatch(kv: &Erased, key: &str, seen: Option<&Rev>) -> Checked {
-    match kv.compare_and_set(key, seen, Bytes::from_static(b"must not be set")).await {
+async fn mismatch(kv: &KvStore, key: &str, seen: Option<&Rev>) -> Checked {
+    match kv.cas(key, seen, b"must not be set").await? {
         Cas::Mismatch => Ok(()),
         other => Err(format!("a compare-and-set of {key:?} over {seen:?} should be a Mismatch, and is {other:?}")),
     }
 }
 
-async fn holds(kv: &Erased, key: &str, value: &[u8], rev: &Rev) -> Checked {
-    let there = get(kv, key).await?.ok_or_else(|| format!("{key:?} was set, and is absent"))?;
+async fn holds(kv: &KvStore, key: &str, value: &[u8], rev: &Rev) -> Checked {
+    let there = kv.get(key).await?.ok_or_else(|| format!("{key:?} was set, and is absent"))?;
     ensure!(there.value == value, "{key:?} was set to {} bytes, and holds {} others", value.len(), there.value.len());
     ensure!(there.rev == *rev, "{key:?} was given {rev:?}, and holds {:?}", there.rev);
     Ok(())
-}
-
-async fn scan(kv: &Erased, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<(String, Entry)>, String> {
-    let entries =
-        kv.scan(prefix, after, limit).await.map_err(|error| format!("the scan of {prefix:?} failed: {error:?}"))?;
-    ensure!(entries.len() <= limit, "a scan of at most {limit} gave {}", entries.len());
-    Ok(entries)
 }
 
 fn keys(entries: &[(String, Entry)]) -> Vec<&str> {
@@ -52,9 +39,9 @@ fn keys(entries: &[(String, Entry)]) -> Vec<&str> {
 
 pub(super) async fn a_key_never_set_is_absent(bench: KvBench) -> Checked {
     let kv = bench.open().await;
-    ensure!(get(&kv, "a").await?.is_none(), "it was never set, and is there");
+    ensure!(kv.get("a").await?.is_none(), "it was never set, and is there");
     set(&kv, "ab", None, "x").await?;
-    ensure!(get(&kv, "a").await?.is_none(), "only a longer one was set, and it is there");
+    ensure!(kv.get("a").await?.is_none(), "only a longer one was set, and it is there");
     Ok(())
 }
 
@@ -77,7 +64,7 @@ pub(super) async fn a_key_is_set_only_on_the_rev_it_has(bench: KvBench) -> Check
     mismatch(&kv, "a", Some(&Rev::Number(u64::MAX))).await?;
     mismatch(&kv, "a", Some(&Rev::Text("made up".into()))).await?;
     mismatch(&kv, "absent", Some(&two)).await?;
-    ensure!(get(&kv, "absent").await?.is_none(), "a mismatch has created a key");
+    ensure!(kv.get("absent").await?.is_none(), "a mismatch has created a key");
     holds(&kv, "a", b"two", &two).await
 }
 
@@ -149,19 +136,24 @@ pub(super) async fn values_of_every_shape_survive(bench: KvBench) -> Checked {
     Ok(())
 }
 
+/// The number a counter holds; behind it stands by whom it was set.
+fn counted(there: Option<&Entry>) -> Result<u64, String> {
+    let text = there.map_or("0".into(), |entry| String::from_utf8_lossy(&entry.value).into_owned());
+    let count = text.split(' ').next().and_then(|count| count.parse().ok());
+    count.ok_or_else(|| format!("the counter holds {text:?}"))
+}
+
 /// Adds one in every round: all tasks have read before any of them writes, so that at most one of them may apply.
-async fn count_in_rounds(kv: Erased, together: Arc<Barrier>) -> Result<Vec<u64>, String> {
+async fn count_in_rounds(kv: KvStore, task: usize, together: Arc<Barrier>) -> Result<Vec<u64>, String> {
     let mut made = Vec::new();
     for _ in 0..ROUNDS {
-        let there = get(&kv, "count").await;
+        let there = kv.get("count").await;
         together.wait().await;
         let there = there?;
-        let text = there.as_ref().map_or("0".into(), |entry| String::from_utf8_lossy(&entry.value).into_owned());
-        let next = text.parse::<u64>().map_err(|_| format!("the counter holds {text:?}"))? + 1;
-        match kv.compare_and_set("count", there.as_ref().map(|entry| &entry.rev), next.to_string().into()).await {
-            Cas::Applied(_) => made.push(next),
-            Cas::Mismatch => {}
-            Cas::Unknown(error) => return Err(format!("the store is not well enough to be tested: {error:?}")),
+        let next = counted(there.as_ref())? + 1;
+        let rev = there.as_ref().map(|entry| &entry.rev);
+        if let Cas::Applied(_) = kv.cas("count", rev, format!("{next} by {task}").as_bytes()).await? {
+            made.push(next);
         }
         together.wait().await;
     }
@@ -171,19 +163,20 @@ async fn count_in_rounds(kv: Erased, together: Arc<Barrier>) -> Result<Vec<u64>,
 pub(super) async fn counting_in_a_key_from_many_tasks_loses_nothing(bench: KvBench) -> Checked {
     let kv = bench.open().await;
     let together = Arc::new(Barrier::new(TASKS));
-    let tasks: Vec<_> = (0..TASKS).map(|_| tokio::spawn(count_in_rounds(kv.clone(), Arc::clone(&together)))).collect();
+    let tasks: Vec<_> =
+        (0..TASKS).map(|task| tokio::spawn(count_in_rounds(kv.clone(), task, Arc::clone(&together)))).collect();
     let mut seen = HashSet::new();
     for made in all_joined(tasks).await?.concat() {
         ensure!(seen.insert(made), "two made {made} of the counter, and both were applied");
     }
-    let there = get(&kv, "count").await?.ok_or("it was set, and is absent")?;
-    ensure!(there.value == seen.len().to_string(), "{} were applied, the counter is {:?}", seen.len(), there.value);
+    let count = counted(kv.get("count").await?.as_ref())?;
+    ensure!(count == seen.len() as u64, "{} were applied, the counter is {count}", seen.len());
     ensure!(seen.len() == ROUNDS, "in each of {ROUNDS} rounds one should be applied, and {} were", seen.len());
     Ok(())
 }
 
 /// Sets keys in an order that is not theirs.
-async fn fill(kv: &Erased) -> Result<BTreeSet<String>, String> {
+async fn fill(kv: &KvStore) -> Result<BTreeSet<String>, String> {
     let mut all = BTreeSet::new();
     for n in 0..30_u32 {
         let key = format!("{}{}", ["o/a/", "o/a-b/", "o/ab/", "o/A/", "r/"][n as usize % 5], (n * 7) % 30);
@@ -201,7 +194,7 @@ pub(super) async fn a_scan_has_each_key_of_its_prefix_in_order(bench: KvBench) -
         for limit in [1, 2, 5, 30, 31] {
             let mut got: Vec<String> = Vec::new();
             loop {
-                let entries = scan(&kv, prefix, got.last().map(String::as_str), limit).await?;
+                let entries = kv.scan(prefix, got.last().map(String::as_str), limit).await?;
                 let ended = entries.len() < limit;
                 got.extend(entries.into_iter().map(|(key, _)| key));
                 ensure!(got.len() <= wanted.len(), "of {wanted:?} a scan gives, {limit} at a time, {got:?}");
@@ -231,7 +224,7 @@ pub(super) async fn a_scan_goes_on_behind_any_key(bench: KvBench) -> Checked {
         ("p/z", &[]),
     ]);
     for (after, wanted) in wanted {
-        let entries = scan(&kv, "p/", Some(after), 10).await?;
+        let entries = kv.scan("p/", Some(after), 10).await?;
         ensure!(keys(&entries) == wanted, "behind {after:?} come {wanted:?}, a scan gives {:?}", keys(&entries));
     }
     Ok(())
@@ -240,11 +233,11 @@ pub(super) async fn a_scan_goes_on_behind_any_key(bench: KvBench) -> Checked {
 pub(super) async fn a_scan_shows_what_get_shows(bench: KvBench) -> Checked {
     let kv = bench.open().await;
     for key in fill(&kv).await? {
-        let there = get(&kv, &key).await?.ok_or("it was set, and is absent")?;
+        let there = kv.get(&key).await?.ok_or("it was set, and is absent")?;
         set(&kv, &key, Some(&there.rev), format!("second value of {key}")).await?;
     }
-    for (key, entry) in scan(&kv, "", None, 100).await? {
-        let there = get(&kv, &key).await?;
+    for (key, entry) in kv.scan("", None, 100).await? {
+        let there = kv.get(&key).await?;
         ensure!(there.as_ref() == Some(&entry), "{key:?} is {entry:?} in a scan, and {there:?} in a get");
     }
     Ok(())
@@ -263,7 +256,7 @@ pub(super) async fn a_scan_misses_nothing_while_others_write(bench: KvBench) -> 
         })
     };
     for _ in 0..10 {
-        let entries = scan(&kv, "", None, 1000).await?;
+        let entries = kv.scan("", None, 1000).await?;
         let listed: BTreeSet<&str> = keys(&entries).into_iter().collect();
         let missed: Vec<_> = before.iter().filter(|key| !listed.contains(key.as_str())).collect();
         ensure!(missed.is_empty(), "{missed:?} were set before the scan began, and it misses them");

@@ -126,13 +126,13 @@ pub(super) async fn a_cursor_of_another_list_is_a_bad_request(bench: Bench) -> C
     let store = bench.open().await;
     create(&store, "thing", 5).await?;
     create(&store, "other", 5).await?;
-    let page = store.inner.scan(&things(), None, 2).await.map_err(|error| format!("{error:?}"))?;
+    let page = store.page(&things(), None, 2).await.map_err(|error| format!("{error:?}"))?;
     let cursor = page.next.ok_or("five were put, the first page of two has no cursor")?;
     let (things, others) = (things(), Scan::Objects("other".into()));
     let half = cursor.chars().take(cursor.chars().count() / 2).collect::<String>();
     let garbage = ["", "x", "\u{0}", "é", "../..", "00000000", half.as_str()];
     for (what, cursor) in garbage.into_iter().map(|wrong| (&things, wrong)).chain([(&others, cursor.as_str())]) {
-        match store.inner.scan(what, Some(cursor), 2).await {
+        match store.page(what, Some(cursor), 2).await {
             Err(error) if error.kind() == Kind::BadRequest => {}
             other => return Err(format!("the cursor {cursor:?} is none of {what:?}, and the answer is {other:?}")),
         }

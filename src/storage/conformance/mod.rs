@@ -27,6 +27,7 @@ use super::{Datastore, KeyValue};
 use crate::clock;
 
 mod atomicity;
+mod attempts;
 mod bench;
 mod erased;
 mod hints;

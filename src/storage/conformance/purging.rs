@@ -1,10 +1,12 @@
 //! A purge removes what is deleted, and nothing else; or says that nothing is ever removed.
 
-use super::bench::{Bench, Checked, SENT_MAX, ensure, object, record, version};
+use super::bench::{Bench, Checked, ensure, object, record, version};
 use crate::error::Kind;
 use crate::model::{Item, ObjectKey, Register, Scan};
 
 const SHARD: u32 = 7;
+/// A purge whose way fails is asked for again.
+const ATTEMPTS_MAX: usize = 20;
 
 pub(super) async fn a_purge_removes_what_is_deleted_and_nothing_else(bench: Bench) -> Checked {
     let store = bench.open().await;
@@ -28,7 +30,7 @@ pub(super) async fn a_purge_removes_what_is_deleted_and_nothing_else(bench: Benc
                 break;
             }
             Err(error) if error.kind() == Kind::Config && attempt == 1 => break,
-            Err(error) => ensure!(attempt < SENT_MAX, "a purge is answered with {error:?}, {attempt} times"),
+            Err(error) => ensure!(attempt < ATTEMPTS_MAX, "a purge is answered with {error:?}, {attempt} times"),
         }
     }
     for key in &alive {

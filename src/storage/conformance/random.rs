@@ -138,7 +138,7 @@ async fn cas(store: &Store, model: &mut Model, dice: &Dice, register: Register) 
     };
     model.seq += 1;
     let value = format!("{}", model.seq);
-    match store.inner.cas(&register, seen.as_ref(), value.as_bytes()).await {
+    match store.cas(&register, seen.as_ref(), &value).await? {
         Cas::Applied(rev) if seen == there => {
             let repeats = model.revs.iter().any(|(of, given)| *of == register && given.as_ref() == Some(&rev));
             ensure!(!repeats, "the rev {rev:?} of {register:?} has come back");

@@ -15,6 +15,8 @@ use crate::storage::{Datastore, KeyValue, OverKeyValue};
 
 /// A case that takes longer has failed: a store that hangs is not one.
 const CASE_MAX: Duration = Duration::from_secs(180);
+/// What is done after a case is waited for so long.
+const CLEANING_MAX: Duration = Duration::from_secs(20);
 
 pub(super) type Opens<S> = Arc<dyn Fn(Place) -> BoxFuture<'static, S> + Send + Sync>;
 
@@ -23,6 +25,7 @@ pub(super) type Opens<S> = Arc<dyn Fn(Place) -> BoxFuture<'static, S> + Send + S
 pub struct Suite {
     opens: Opens<Arc<dyn Datastore>>,
     opens_kv: Option<Opens<Erased>>,
+    cleans_up: Option<Opens<()>>,
     settings: Settings,
 }
 
@@ -32,6 +35,7 @@ pub(super) struct Settings {
     pub(super) reopens: bool,
     pub(super) lists_deleted_for: Duration,
     pub(super) record_bytes_max: Option<usize>,
+    pub(super) unreliable: bool,
     needs: Option<fn() -> bool>,
 }
 
@@ -76,9 +80,10 @@ impl Suite {
             reopens: false,
             lists_deleted_for: Duration::from_secs(60),
             record_bytes_max: None,
+            unreliable: false,
             needs: None,
         };
-        Self { opens, opens_kv: None, settings }
+        Self { opens, opens_kv: None, cleans_up: None, settings }
     }
 
     /// A suite for the key-value stores that `open` opens, and for the datastores over them.
@@ -116,6 +121,25 @@ impl Suite {
     #[must_use]
     pub fn record_bytes_max(mut self, bytes: usize) -> Self {
         self.settings.record_bytes_max = Some(bytes);
+        self
+    }
+
+    /// The way to the store loses requests and answers, as a faulty network does. A read that fails is tried again, and so
+    /// is a write whose answer is `Unknown`, as the contract has a caller do. What must hold is the same.
+    #[must_use]
+    pub fn unreliable(mut self) -> Self {
+        self.settings.unreliable = true;
+        self
+    }
+
+    /// What is done in a place when its case is over, well or not: to drop a table or a keyspace.
+    #[must_use]
+    pub fn cleans_up<F, O>(mut self, clean_up: F) -> Self
+    where
+        F: Fn(Place) -> O + Send + Sync + 'static,
+        O: Future<Output = ()> + Send + 'static,
+    {
+        self.cleans_up = Some(Arc::new(move |place| clean_up(place).boxed()));
         self
     }
 
@@ -160,18 +184,19 @@ impl Suite {
         }
         let fails = |message: String| Failure { case: case.name, message };
         let place = Place::fresh().map_err(fails)?;
+        let cleaning = self.cleans_up.as_ref().map(|clean_up| clean_up(place.clone()));
         let future = match (&case.run, &self.opens_kv) {
             (Run::Datastore(run), _) => run(Bench::new(Arc::clone(&self.opens), place, self.settings)),
             (Run::KeyValue(run), Some(opens)) => run(KvBench::new(Arc::clone(opens), place, self.settings)),
             (Run::KeyValue(_), None) => return Ok(()),
         };
         // On a thread of its own, so that the caller may be on a runtime or not.
-        let ended = std::thread::spawn(move || run_to_end(future)).join();
+        let ended = std::thread::spawn(move || run_to_end(future, cleaning)).join();
         ended.unwrap_or_else(|panic| Err(told(&*panic))).map_err(fails)
     }
 }
 
-fn run_to_end(case: BoxFuture<'static, Checked>) -> Checked {
+fn run_to_end(case: BoxFuture<'static, Checked>, cleaning: Option<BoxFuture<'static, ()>>) -> Checked {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(3)
         .enable_time()
@@ -179,6 +204,10 @@ fn run_to_end(case: BoxFuture<'static, Checked>) -> Checked {
         .build()
         .map_err(|error| format!("no runtime: {error}"))?;
     let ended = runtime.block_on(async { tokio::time::timeout(CASE_MAX, tokio::spawn(case)).await });
+    if let Some(cleaning) = cleaning {
+        // What does not come to an end, or panics, is left as it is: the case has said what it found.
+        let _ = runtime.block_on(async { tokio::time::timeout(CLEANING_MAX, tokio::spawn(cleaning)).await });
+    }
     // A store that hangs is not waited for.
     runtime.shutdown_background();
     match ended {

@@ -14,7 +14,8 @@ use remote_object::model::{
 };
 use remote_object::storage::{Datastore, Memory, OverKeyValue};
 
-use super::caught;
+use super::shaky::Shaky;
+use super::{caught, caught_all_the_same};
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Fault {
@@ -230,12 +231,19 @@ fn check(fault: Fault) -> Result<(), Vec<Failure>> {
     Suite::datastore(move |_| async move { Broken::new(fault) }).lists_deleted_for(Duration::ZERO).check()
 }
 
+/// The same, where the way to the store is unreliable.
+fn check_unreliable(fault: Fault) -> Suite {
+    let suite = Suite::datastore(move |_| async move { Shaky::new(Broken::new(fault), fault as u64) });
+    suite.lists_deleted_for(Duration::ZERO).unreliable()
+}
+
 macro_rules! broken_datastores {
     ($($test:ident: $fault:ident caught by $($case:ident)+;)*) => {
         $(
             #[test]
             fn $test() {
                 caught(check(Fault::$fault), &[$(stringify!($case)),+]);
+                caught_all_the_same(&check_unreliable(Fault::$fault), &[$(stringify!($case)),+]);
             }
         )*
     };

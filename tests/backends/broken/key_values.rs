@@ -10,7 +10,8 @@ use remote_object::error::Result;
 use remote_object::model::{Cas, Entry, Rev};
 use remote_object::storage::{KeyValue, Memory};
 
-use super::caught;
+use super::shaky::Shaky;
+use super::{caught, caught_all_the_same};
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum KvFault {
@@ -182,12 +183,19 @@ fn check_kv(fault: KvFault) -> Result<(), Vec<Failure>> {
     Suite::key_value(move |_| async move { BrokenKv::new(fault) }).lists_deleted_for(Duration::ZERO).check()
 }
 
+/// The same, where the way to the store is unreliable.
+fn check_kv_unreliable(fault: KvFault) -> Suite {
+    let suite = Suite::key_value(move |_| async move { Shaky::new(BrokenKv::new(fault), fault as u64) });
+    suite.lists_deleted_for(Duration::ZERO).unreliable()
+}
+
 macro_rules! broken_key_values {
     ($($test:ident: $fault:ident caught by $($case:ident)+;)*) => {
         $(
             #[test]
             fn $test() {
                 caught(check_kv(KvFault::$fault), &[$(stringify!($case)),+]);
+                caught_all_the_same(&check_kv_unreliable(KvFault::$fault), &[$(stringify!($case)),+]);
             }
         )*
     };
