@@ -5,6 +5,7 @@
 pub mod url;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -51,8 +52,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// The settings of one service.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+/// The settings of one service. Their `Debug` shows no password.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 #[non_exhaustive]
 pub struct Config {
@@ -179,6 +180,17 @@ impl Default for Limits {
 const JSON_DEPTH_MAX: usize = 512;
 
 impl Config {
+    /// These settings as they may be shown: without the passwords in their URLs, which are `***`.
+    #[must_use]
+    pub fn redacted(&self) -> Self {
+        let mut shown = self.clone();
+        let urls = [&mut shown.store].into_iter().chain(&mut shown.cache).chain(shown.cache_pools.values_mut());
+        for url in urls.chain(&mut shown.public_url).chain(&mut shown.allowed_authorities) {
+            *url = url::redacted(url);
+        }
+        shown
+    }
+
     /// Checks that the settings make sense together.
     ///
     /// # Errors
@@ -219,10 +231,49 @@ impl Config {
             let bare = |rest: &str| !rest.trim_end_matches('/').is_empty() && !rest.trim_end_matches('/').contains('/');
             if !rest.is_some_and(bare) {
                 return Err(Error::config(format!(
-                    "the setting {name} has {url:?}; it would be http(s)://host or http(s)://host:port"
+                    "the setting {name} has {:?}; it would be http(s)://host or http(s)://host:port",
+                    url::redacted(url)
                 )));
             }
         }
+        let caches = self.cache.iter().chain(self.cache_pools.values());
+        if let Some(url) = [&self.store].into_iter().chain(caches).find(|url| url::is_redacted(url)) {
+            return Err(Error::config(format!(
+                "{url:?} has the password ***, as it is shown instead of the real one; write that in its place"
+            )));
+        }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Named one by one, so that a new field is not forgotten.
+        let Self {
+            listen,
+            store,
+            cache,
+            cache_pools,
+            accept_weak_durability,
+            allow_periodic,
+            dev,
+            log,
+            public_url,
+            allowed_authorities,
+            limits,
+        } = self.redacted();
+        f.debug_struct("Config")
+            .field("listen", &listen)
+            .field("store", &store)
+            .field("cache", &cache)
+            .field("cache_pools", &cache_pools)
+            .field("accept_weak_durability", &accept_weak_durability)
+            .field("allow_periodic", &allow_periodic)
+            .field("dev", &dev)
+            .field("log", &log)
+            .field("public_url", &public_url)
+            .field("allowed_authorities", &allowed_authorities)
+            .field("limits", &limits)
+            .finish()
     }
 }

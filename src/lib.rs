@@ -45,7 +45,7 @@
 //! ```
 //!
 //! `model`, `error`, `clock` and `config` hold the words all of them share and know nobody; `service.rs` puts the
-//! rooms on top of each other, `serve.rs` puts a command line around that. `docs/architecture.md` tells the whole story.
+//! rooms on top of each other, `serve.rs` puts a command line around that, `operate/` has its other commands. `docs/architecture.md` tells the whole story.
 //!
 //! # Features
 //!
@@ -56,6 +56,10 @@
 //! | `client` | yes | [`Client`], and calls of objects in other clusters |
 //! | `cli` | yes | [`serve()`]: flags, environment, settings file, log |
 //! | `objectd` | yes | the server with the sample objects; a crate that only uses the library needs it not |
+//! | `cassandra` | no | state in Cassandra or Scylla |
+//! | `memcached` | no | a memcached cluster before the store |
+//! | `redis` | no | Redis, as a store or as a cache |
+//! | `stack` | no | all of them in `objectd`, as it is shipped |
 //! | `conformance` | no | the test suite for datastores |
 
 extern crate self as remote_object;
@@ -73,6 +77,8 @@ mod cache;
 mod locks;
 #[cfg(feature = "cli")]
 mod log;
+#[cfg(feature = "cli")]
+mod operate;
 // Public for the tests and benches of the project; what is API of it stands below.
 #[doc(hidden)]
 pub mod objects;

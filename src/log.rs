@@ -7,21 +7,22 @@ use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::{LevelFilter, Targets};
+pub(crate) use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::clock;
 use crate::config::LogFormat;
 
-/// Writes to stderr from here on, panics included: `RUST_LOG` says what, or else what is `info` and above. A log that
+/// Writes to stderr from here on, panics included: `RUST_LOG` says what, or else what is of `level` and above. A log that
 /// the program has started itself stays as it is.
-pub(crate) fn start(format: LogFormat, program: &str) {
+pub(crate) fn start(format: LogFormat, level: LevelFilter, program: &str) {
     let asked = std::env::var("RUST_LOG").ok().filter(|text| !text.trim().is_empty());
     let parsed = asked.as_ref().map(|text| text.parse::<Targets>());
     let levels = match &parsed {
         Some(Ok(levels)) => levels.clone(),
-        _ => Targets::new().with_default(LevelFilter::INFO),
+        _ => Targets::new().with_default(level),
     };
     let registry = tracing_subscriber::registry().with(levels);
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
@@ -36,7 +37,7 @@ pub(crate) fn start(format: LogFormat, program: &str) {
     }
     if let Some(Err(error)) = parsed {
         let text = asked.unwrap_or_default();
-        tracing::warn!(%error, "RUST_LOG is {text:?}, and would be like info or warn,remote_object=debug; taken as info");
+        tracing::warn!(%error, "RUST_LOG is {text:?}, and would be like info or warn,remote_object=debug; taken as {level}");
     }
 }
 

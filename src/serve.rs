@@ -11,7 +11,10 @@ use std::process::exit;
 use self::first_lines::first_lines;
 use self::settings::Wanted;
 use crate::config::Config;
+use crate::config::url::redacted;
 use crate::error::{Error, Kind, Result};
+use crate::log::LevelFilter;
+use crate::operate::{self, Target};
 use crate::service::{Service, ServiceBuilder};
 
 /// How the process ends when it was set up wrongly.
@@ -21,6 +24,9 @@ const EXIT_STORE: i32 = 1;
 
 /// Serves every object type of this program until SIGTERM or Ctrl-C: reads the flags, the environment and the settings
 /// file (`--help` lists them), opens the store, prints where it listens and what to try.
+///
+/// With a command behind the program's name (`schema`, `doctor`, `explain`, `purge`; `--help` lists them too) it does that
+/// with the same settings instead, and ends.
 ///
 /// At the first signal it takes no new calls, answers those under way (for `limits.drain-timeout-ms` at most) and
 /// returns; at a second one the process ends at once, with 128 and the signal's number.
@@ -50,24 +56,31 @@ pub async fn serve_with(builder: ServiceBuilder) -> Result<()> {
     if code == 0 { Ok(()) } else { exit(code) }
 }
 
-/// One line, whatever the parts were made of.
+/// One line, whatever the parts were made of, and without the password of a URL that stands in it.
 fn complain(message: &str) {
-    let line: String = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown = |word: &str| if word.contains("://") { redacted(word) } else { word.to_owned() };
+    let line = message.split_whitespace().map(shown).collect::<Vec<_>>().join(" ");
     let _ = writeln!(std::io::stderr(), "error: {line}");
 }
 
 async fn run(builder: ServiceBuilder) -> Result<i32> {
     let base = builder.settings().clone();
-    let own_store = builder.own_store().map(str::to_owned);
+    let own_store = builder.own_store().cloned();
+    let program = settings::program(std::env::args_os().next().as_ref());
     let config = match settings::read(std::env::args_os(), base.clone())? {
         Wanted::Serve(config) => *config,
+        Wanted::Operate(task, config) => {
+            store_shown(&base, &config, own_store.as_ref().map(|(_, name)| &**name))?;
+            crate::log::start(config.log, LevelFilter::WARN, &program);
+            return operate::run(task, Target { config: *config, own_store }).await;
+        }
         Wanted::Print(text) => {
             print_all(&text);
             return Ok(0);
         }
     };
-    let store = store_shown(&base, &config, own_store)?;
-    crate::log::start(config.log, &settings::program(std::env::args_os().next().as_ref()));
+    let store = store_shown(&base, &config, own_store.as_ref().map(|(_, name)| &**name))?;
+    crate::log::start(config.log, LevelFilter::INFO, &program);
     let told = signals::listen()?;
     // Before the store, so that a port in use leaves no file behind.
     let listen = config.listen;
@@ -89,14 +102,14 @@ async fn run(builder: ServiceBuilder) -> Result<i32> {
 }
 
 /// How the store is called in the first lines.
-fn store_shown(base: &Config, config: &Config, own: Option<String>) -> Result<String> {
+fn store_shown(base: &Config, config: &Config, own: Option<&str>) -> Result<String> {
     match own {
         Some(own) if base.store != config.store => Err(Error::config(format!(
             "the store is set to {:?}, but this program brings its own ({own}); leave the setting out",
-            config.store
+            redacted(&config.store)
         ))),
-        Some(own) => Ok(own),
-        None => Ok(config.store.clone()),
+        Some(own) => Ok(own.to_owned()),
+        None => Ok(redacted(&config.store)),
     }
 }
 

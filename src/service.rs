@@ -131,10 +131,10 @@ impl ServiceBuilder {
         &self.config
     }
 
-    /// The name of the datastore that was given, instead of a URL.
+    /// The datastore that was given instead of a URL, and its name.
     #[cfg(feature = "cli")]
-    pub(crate) fn own_store(&self) -> Option<&str> {
-        self.store.as_ref().map(|(_, name)| &**name)
+    pub(crate) fn own_store(&self) -> Option<&(Arc<dyn Datastore>, Arc<str>)> {
+        self.store.as_ref()
     }
 
     /// Sets all settings.

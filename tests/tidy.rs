@@ -15,6 +15,9 @@ const ROOMS: &[&str] = &["api", "objects", "locks", "cache", "storage"];
 /// The shared words at the top of `src/`: any room may use them, they use only one another.
 const LEAVES: &[&str] = &["model", "error", "clock", "config"];
 
+/// Folders above the rooms: they may use the doors of all rooms, and nothing else.
+const ABOVE: &[&str] = &["operate"];
+
 /// Lines of a file before its tests.
 const LINES_MAX: usize = 500;
 
@@ -65,6 +68,9 @@ fn every_schema_and_document_is_referred_to() {
 fn room_violations(place: &Path, text: &str, doors: &[(&str, BTreeSet<String>)]) -> Vec<String> {
     let module = module_of(place);
     let home = module.first().map_or("", String::as_str);
+    if ABOVE.contains(&home) {
+        return above_violations(place, &crate_paths(&module, before_tests(text)), doors);
+    }
     let is_leaf = LEAVES.contains(&home);
     let Some(own) = ROOMS.iter().position(|room| *room == home).map(Some).or(is_leaf.then_some(None)) else {
         // The composition root, the binaries and the crate's front may name every room.
@@ -82,6 +88,22 @@ fn room_violations(place: &Path, text: &str, doors: &[(&str, BTreeSet<String>)])
             Some(next) => Some(format!("{home}/ may use leaf files and the door of {next}/")),
             None if is_leaf => Some("a leaf file may use only other leaf files".to_owned()),
             None => Some(format!("{home}/ may use leaf files only")),
+        };
+        wrong.extend(why.map(|why| format!("src/{}: crate::{}: {why}", place.display(), path.join("::"))));
+    }
+    wrong
+}
+
+/// The same for a folder above the rooms.
+fn above_violations(place: &Path, paths: &[Vec<String>], doors: &[(&str, BTreeSet<String>)]) -> Vec<String> {
+    let home = place.iter().next().unwrap_or_default();
+    let mut wrong = Vec::new();
+    for path in paths {
+        let first = path.first().map_or("", String::as_str);
+        let why = match first {
+            _ if LEAVES.contains(&first) || home == first => None,
+            _ if ROOMS.contains(&first) => through_the_door(path, doors),
+            _ => Some("it may use leaf files and the doors of rooms".to_owned()),
         };
         wrong.extend(why.map(|why| format!("src/{}: crate::{}: {why}", place.display(), path.join("::"))));
     }
@@ -380,6 +402,15 @@ fn a_room_that_reaches_past_the_next_or_up_is_found() {
     assert_eq!(violations("model.rs", "use crate::storage::Datastore;"), 1);
     assert_eq!(violations("model.rs", "use crate::error::Error;"), 0);
     assert_eq!(violations("service.rs", "use crate::storage::Datastore;\nuse crate::api::router;"), 0);
+}
+
+#[test]
+fn a_folder_above_the_rooms_that_goes_past_a_door_is_found() {
+    assert_eq!(violations("operate/purge.rs", "use crate::storage::Datastore;\nuse crate::locks::Hold;"), 0);
+    assert_eq!(violations("operate/purge.rs", "use super::console::say;\nuse crate::error::Error;"), 0);
+    assert_eq!(violations("operate/purge.rs", "use crate::storage::sqlite::Writer;"), 1);
+    assert_eq!(violations("operate/purge.rs", "use crate::locks;"), 1);
+    assert_eq!(violations("operate/purge.rs", "use crate::service::Service;"), 1);
 }
 
 #[test]

@@ -14,8 +14,8 @@ CREATE TABLE register (
     value TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- One row an object, never removed; a deleted object has the state ''. Updates go by row, which VACUUM must not change,
--- so it is a column. state is JSON text, meta is MessagePack.
+-- One row an object, removed by a purge alone; a deleted object has the state ''. Updates go by row, which VACUUM must
+-- not change, so it is a column. state is JSON text, meta is MessagePack.
 CREATE TABLE object (
     row     INTEGER NOT NULL PRIMARY KEY,
     type    TEXT NOT NULL,

@@ -78,8 +78,3 @@ fn no_such_method(entry: &TypeEntry, name: &str) -> Error {
     let what = format!("{} has no method {:?}; it has {known}", entry.def.name, shown(name));
     Error::new(Kind::MethodNotFound, what)
 }
-
-/// Whether a body is nothing but blanks.
-pub(crate) fn is_blank(bytes: &[u8]) -> bool {
-    bytes.iter().all(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r'))
-}

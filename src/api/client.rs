@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client as Pool;
@@ -18,7 +18,8 @@ use super::names::{IDEMPOTENCY_KEY, JSON, METHOD_ERROR_TYPE, PROBLEM_MEMBERS, RE
 use crate::clock::{self, Instant, Random};
 use crate::config::{Limits, REQUEST_TIMEOUT_MAX};
 use crate::error::{Error, Kind, Outcome, Result};
-use crate::objects::{Call, CallError, CallKind, CallRequest, Elsewhere, RemoteError, read_reply};
+use crate::model::Version;
+use crate::objects::{Call, CallError, CallKind, CallRequest, Elsewhere, RemoteError, Returned, Tags, read_reply};
 
 /// The largest reply that is read, in bytes.
 const REPLY_BYTES_MAX: usize = 64 << 20;
@@ -79,6 +80,18 @@ impl Client {
         &self,
         call: Call<T, E, K>,
     ) -> Result<T, CallError<E>> {
+        self.call_tagged(call).await.map(|(reply, _)| reply)
+    }
+
+    /// As [`Client::call`], with the version of the state that the reply is of (the `ETag` of the answer), for
+    /// [`Call::if_match`]. Without one: a view of an object that is not there, or one that asked other objects.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub async fn call_tagged<T: DeserializeOwned, E: RemoteError, K: CallKind>(
+        &self,
+        call: Call<T, E, K>,
+    ) -> Result<(T, Option<Version>), CallError<E>> {
         let request = call.into_request();
         let default = Duration::from_millis(Limits::default().request_timeout_ms);
         let timeout = request.timeout.unwrap_or(default).min(REQUEST_TIMEOUT_MAX);
@@ -89,7 +102,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::call`].
-    async fn call_raw(&self, call: CallRequest, deadline: Instant, trace: Option<&str>) -> Result<Bytes> {
+    async fn call_raw(&self, call: CallRequest, deadline: Instant, trace: Option<&str>) -> Result<Returned> {
         let edit = !call.view;
         let request = self.request(call, deadline, trace)?;
         let answered = async {
@@ -98,9 +111,10 @@ impl Client {
                 if error.is_connect() { unreachable_error(detail) } else { lost(edit, detail) }
             })?;
             let status = response.status();
+            let tag = response.headers().get(ETAG).and_then(read_tag);
             let body = Limited::new(response.into_body(), REPLY_BYTES_MAX).collect().await;
             let body = body.map_err(|error| lost(edit, error.to_string()))?.to_bytes();
-            if status.is_success() { Ok(body) } else { Err(read_problem(status, &body, edit)) }
+            if status.is_success() { Ok(Returned { body, tag }) } else { Err(read_problem(status, &body, edit)) }
         };
         match tokio::time::timeout_at(deadline + GRACE, answered).await {
             Ok(answered) => answered,
@@ -136,6 +150,12 @@ impl Client {
             request = request
                 .header(IDEMPOTENCY_KEY, call.idempotency_key.unwrap_or_else(|| format!("{high:016x}{low:016x}")));
         }
+        if let Some(tags) = &call.conditions.if_match {
+            request = request.header(IF_MATCH, write_tags(tags));
+        }
+        if let Some(tags) = &call.conditions.if_none_match {
+            request = request.header(IF_NONE_MATCH, write_tags(tags));
+        }
         if let Some(trace) = trace {
             request = request.header(TRACEPARENT, trace);
         }
@@ -155,10 +175,26 @@ impl Outbound {
 }
 
 impl Elsewhere for Outbound {
-    fn call(&self, call: CallRequest, deadline: Instant, trace: Option<Arc<str>>) -> BoxFuture<'static, Result<Bytes>> {
+    fn call(
+        &self,
+        call: CallRequest,
+        deadline: Instant,
+        trace: Option<Arc<str>>,
+    ) -> BoxFuture<'static, Result<Returned>> {
         let client = self.0.clone();
         Box::pin(async move { client.call_raw(call, deadline, trace.as_deref()).await })
     }
+}
+
+fn write_tags(tags: &Tags) -> String {
+    match tags {
+        Tags::Any => "*".to_owned(),
+        Tags::These(versions) => versions.iter().map(|version| format!("\"{version}\"")).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn read_tag(header: &HeaderValue) -> Option<Version> {
+    header.to_str().ok()?.strip_prefix('"')?.strip_suffix('"')?.parse().ok()
 }
 
 fn not_a_url(url: &str) -> Error {

@@ -10,6 +10,7 @@ use hyper::body::Body;
 use serde_json::json;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
+use super::body;
 use super::extract::{Head, query_pairs};
 use super::layers::{Answer, Asked, TypeEntry};
 use super::metrics::Slot;
@@ -17,12 +18,11 @@ use super::names::{CACHE_STATUS, JSON};
 use super::object::{refuse_query, request};
 use super::problem::{Refusal, shown};
 use super::reply::{self, Shape};
-use super::{body, calls};
 use crate::clock;
 use crate::config::{LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX};
 use crate::error::{Error, Kind, Result};
 use crate::model::ObjectKey;
-use crate::objects::{Conditions, Op, Tags, check_json};
+use crate::objects::{Conditions, Op, Tags, check_json, is_blank};
 
 /// The verbs of a collection.
 pub(crate) const VERBS: &str = "GET, HEAD, OPTIONS, POST";
@@ -64,7 +64,7 @@ where
 {
     refuse_query(asked)?;
     let bytes = body::read_json(asked, head, body, false).await?;
-    let state = if calls::is_blank(&bytes) {
+    let state = if is_blank(&bytes) {
         None
     } else {
         check_json(&bytes, asked.api.limits().json_depth)?;

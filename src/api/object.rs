@@ -7,15 +7,15 @@ use bytes::Bytes;
 use http::Method;
 use hyper::body::Body;
 
+use super::body;
 use super::extract::Head;
 use super::layers::{Answer, Asked, TypeEntry};
 use super::metrics::Slot;
 use super::problem::Refusal;
 use super::reply::{self, Shape};
-use super::{body, calls};
 use crate::error::{Error, Result};
 use crate::model::ObjectKey;
-use crate::objects::{Conditions, Freshness, Op, Options, Request, check_json};
+use crate::objects::{Conditions, Freshness, Op, Options, Request, check_json, is_blank};
 
 /// Answers a request for `/objects/{type}/{id}`.
 ///
@@ -102,7 +102,7 @@ where
     B::Error: std::fmt::Display,
 {
     let bytes = body::read_json(asked, head, body, patch).await?;
-    if calls::is_blank(&bytes) {
+    if is_blank(&bytes) {
         let what = if patch { "the body is missing: a merge patch" } else { "the body is missing: the whole state" };
         return Err(Error::invalid(what).into());
     }

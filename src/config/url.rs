@@ -141,30 +141,46 @@ impl FromStr for HostPort {
     }
 }
 
-/// Any URL as it may be shown: what stands between the first `:` behind the scheme and the last `@` before the path is
-/// a password, and so is what a parameter with `password` in its name says.
+/// Any URL as it may be shown, also one that is none: what stands between the first `:` behind the scheme and the last
+/// `@` is a password, and so is what a parameter with `password` in its name says. Each is shown as `***`. It hides
+/// rather too much than too little: a password may hold a `/`, a `?` or a `@` that was not encoded.
 #[must_use]
 pub fn redacted(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
-    let mut shown = format!("{scheme}://");
-    // A password may hold a `/` that was not encoded: everything up to the last `@` is hidden.
-    match rest.rsplit_once('@') {
-        Some((login, rest)) => {
-            shown.push_str(login.split_once(':').map_or(login, |(user, _)| user));
-            shown.push_str(if login.contains(':') { ":***@" } else { "@" });
-            shown.push_str(rest);
-        }
-        None => shown.push_str(rest),
+    // A path may have what it likes in it.
+    if url.starts_with("sqlite:") && !url.starts_with("sqlite://") {
+        return url.to_owned();
     }
-    for (at, pair) in query.iter().flat_map(|query| query.split('&')).enumerate() {
-        shown.push(if at == 0 { '?' } else { '&' });
-        match pair.split_once('=') {
-            Some((name, _)) if name.contains("password") => shown.push_str(&format!("{name}=***")),
-            _ => shown.push_str(pair),
-        }
+    let (scheme, rest) = match url.find("://") {
+        Some(at) => url.split_at(at + "://".len()),
+        None => ("", url),
+    };
+    let rest = without_parameters(rest);
+    match rest.rsplit_once('@').and_then(|(login, behind)| Some((login.split_once(':')?.0, behind))) {
+        Some((user, behind)) => format!("{scheme}{user}:***@{behind}"),
+        None => format!("{scheme}{rest}"),
     }
-    shown
+}
+
+/// Without what the parameters say that have `password` in their names.
+fn without_parameters(text: &str) -> String {
+    let Some((before, query)) = text.split_once('?') else { return text.to_owned() };
+    let mut was_secret = false;
+    let pairs = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((name, _)) => {
+            was_secret = name.to_ascii_lowercase().contains("password");
+            if was_secret { format!("{name}=***") } else { pair.to_owned() }
+        }
+        // What stands behind an & that was not encoded.
+        None if was_secret => "***".to_owned(),
+        None => pair.to_owned(),
+    });
+    format!("{before}?{}", pairs.collect::<Vec<_>>().join("&"))
+}
+
+/// Whether a URL has `***` where its password would be, as [`redacted`] shows it.
+#[must_use]
+pub fn is_redacted(url: &str) -> bool {
+    url.contains("://") && (url.contains(":***@") || url.contains("=***"))
 }
 
 #[cfg(test)]
@@ -210,11 +226,36 @@ mod tests {
 
     #[test]
     fn a_password_never_shows() {
-        for url in ["x://u:s3cret@h/p?q=1", "x://u:s3c/ret@h/p", "x://h?password=s3cret", "x://u:s3cret@:h:h:"] {
+        for url in [
+            "x://u:s3cret@h/p?q=1",
+            "x://u:s3c/ret@h/p",
+            "x://u:s3c?ret@h/p",
+            "x://u:s3c#ret@h/p",
+            "x://u:s3c@ret@h/p",
+            "x://u:s3c:ret@h/p",
+            "x://:s3cret@h",
+            "x://u:s3cret@",
+            "x://u:s3cret@:h:h:",
+            "x://h?password=s3cret",
+            "x://h?q=1&ssl_password=s3c@ret",
+            "x://h?PASSWORD=s3c&ret",
+            "x://h:1?password=s3c@ret&q=1",
+            "x:u:s3cret@h",
+            "x:/u:s3cret@h",
+            "x//u:s3cret@h",
+            "u:s3cret@h",
+            "://u:s3cret@h",
+        ] {
             let parsed = ServerUrl::parse(url).map_or_else(|error| format!("{error:?}"), |url| format!("{url:?}"));
-            assert!(!parsed.contains("s3c") && !redacted(url).contains("s3c"), "{parsed} {}", redacted(url));
+            let shown = redacted(url);
+            for part in ["s3c", "ret"] {
+                assert!(!parsed.contains(part) && !shown.contains(part), "{url}: {parsed} {shown}");
+            }
+            assert!(!is_redacted(url));
         }
+        assert_eq!(redacted("x://u:s3cret@h:1,i/p?q=1"), "x://u:***@h:1,i/p?q=1");
+        assert!(is_redacted("x://u:***@h") && is_redacted("x://h?password=***"));
         assert_eq!(redacted("x://u@h:1/p"), "x://u@h:1/p");
-        assert_eq!(redacted("sqlite:./a.db"), "sqlite:./a.db");
+        assert_eq!(redacted("sqlite:./a:b@c.db"), "sqlite:./a:b@c.db");
     }
 }

@@ -8,9 +8,13 @@
 mod confirm;
 mod hold;
 mod incarnation;
+#[cfg(feature = "cli")]
+mod look;
 mod registers;
 mod shards;
 
 pub use crate::cache::Published;
 pub use hold::{Commit, Hold};
+#[cfg(feature = "cli")]
+pub use look::{Incarnation, Look, Ownership};
 pub use shards::Locks;

@@ -1,8 +1,11 @@
 //! Shards: taking them, and doing things under a Hold.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
+
+use tokio::sync::OnceCell;
 
 use super::confirm::{Confirmed, Rounds};
 use super::hold::{Commit, Hold};
@@ -28,6 +31,8 @@ pub struct Locks {
     holds: RwLock<Vec<Option<Arc<Hold>>>>,
     /// One take at a time a shard.
     taking: Vec<tokio::sync::Mutex<()>>,
+    /// Other lives that a write of this process ended: once each, however many shards they had.
+    buried: Mutex<HashMap<String, Arc<OnceCell<()>>>>,
     next_hold: AtomicU64,
     rounds: Arc<Rounds>,
     confirmed: Mutex<Option<Instant>>,
@@ -64,6 +69,7 @@ impl Locks {
             joined: tokio::sync::Mutex::new(None),
             holds: RwLock::new(vec![None; cluster.shards as usize]),
             taking: (0..cluster.shards).map(|_| tokio::sync::Mutex::new(())).collect(),
+            buried: Mutex::default(),
             next_hold: AtomicU64::new(1),
             rounds: Arc::default(),
             confirmed: Mutex::new(None),
@@ -129,7 +135,7 @@ impl Locks {
         let before = read::<ShardRow>(&self.cache, &register).await?.map(|(row, _)| row);
         let owner = before.as_ref().and_then(|row| row.owner.as_deref()).filter(|owner| **owner != *me);
         if let (Some(owner), false) = (owner, self.caps.exclusive) {
-            incarnation::bury(&self.cache, owner, &me, &self.name).await?;
+            self.bury(owner, &me).await?;
         }
         let epoch = before.as_ref().map_or(0, |row| row.epoch) + 1;
         let mine = ShardRow { owner: Some(me.to_string()), epoch };
@@ -149,6 +155,14 @@ impl Locks {
         holds[shard as usize] = Some(Arc::clone(&hold));
         tracing::info!(shard, epoch, owner = &*me, "took a shard");
         Ok(hold)
+    }
+
+    async fn bury(&self, owner: &str, me: &str) -> Result<()> {
+        let buried = {
+            let mut buried = self.buried.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(buried.entry(owner.to_owned()).or_default())
+        };
+        buried.get_or_try_init(|| incarnation::bury(&self.cache, owner, me, &self.name)).await.copied()
     }
 
     /// What was published last of an object under a Hold, if it is warm.

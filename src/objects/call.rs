@@ -9,8 +9,9 @@ use serde::de::DeserializeOwned;
 
 use super::args::ArgsText;
 use super::failure::{CallError, NoError, RemoteError};
+use super::request::{Conditions, Tags};
 use crate::error::{Error, Result};
-use crate::model::ObjectUri;
+use crate::model::{ObjectUri, Version};
 
 /// A call of a method that replies `T` or fails with `E`; `K` says whether it is a [`View`] or an [`Edit`].
 #[must_use = "a call does nothing until it is run: `cx.call(…)`, `host.call(…)` or `client.call(…)`"]
@@ -73,8 +74,19 @@ pub struct CallRequest {
     pub args: Result<Bytes>,
     /// The key under which it may be sent again.
     pub idempotency_key: Option<String>,
+    /// What must hold of the object in its turn.
+    pub conditions: Conditions,
     /// How long it may take; the caller's own deadline bounds it too.
     pub timeout: Option<Duration>,
+}
+
+/// What came back of a call without its types.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Returned {
+    /// The reply as JSON; empty for `()`.
+    pub body: Bytes,
+    /// The version of the state it is of, where the answer has one: its `ETag`.
+    pub tag: Option<Version>,
 }
 
 impl<T, E, K: CallKind> Call<T, E, K> {
@@ -87,6 +99,7 @@ impl<T, E, K: CallKind> Call<T, E, K> {
             view: K::VIEW,
             args: args.finish(),
             idempotency_key: None,
+            conditions: Conditions::default(),
             timeout: None,
         };
         Self { request, types: PhantomData }
@@ -110,20 +123,38 @@ impl<T, E, K: CallKind> Call<T, E, K> {
     }
 }
 
+impl<T, E> Call<T, E, Edit> {
+    /// Runs only if the object is still at this version, which `call_tagged` tells; else it fails with
+    /// `precondition-failed`. A type with `require_match` demands this or [`Call::if_absent`].
+    pub fn if_match(mut self, version: Version) -> Self {
+        self.request.conditions.if_match = Some(Tags::These(vec![version]));
+        self
+    }
+
+    /// Runs only if the object is not there; else it fails with `precondition-failed`.
+    pub fn if_absent(mut self) -> Self {
+        self.request.conditions.if_none_match = Some(Tags::Any);
+        self
+    }
+}
+
 impl<T, E, K> fmt::Debug for Call<T, E, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Call({}/{})", self.request.uri, self.request.method)
     }
 }
 
-/// Reads the reply of a call with the caller's types.
+/// Reads the reply of a call with the caller's types, and its tag.
 ///
 /// # Errors
 /// The method's own error as its enum, or what went wrong on the way.
-pub fn read_reply<T: DeserializeOwned, E: RemoteError>(reply: Result<Bytes>) -> Result<T, CallError<E>> {
-    let body = reply.map_err(CallError::from_error)?;
+pub fn read_reply<T: DeserializeOwned, E: RemoteError>(
+    returned: Result<Returned>,
+) -> Result<(T, Option<Version>), CallError<E>> {
+    let Returned { body, tag } = returned.map_err(CallError::from_error)?;
     let text: &[u8] = if body.is_empty() { b"null" } else { &body };
-    super::json::decode(text).map_err(|error| {
+    let reply = super::json::decode(text).map_err(|error| {
         CallError::Failed(Error::internal(format!("the reply does not fit the caller's type: {error}")))
-    })
+    })?;
+    Ok((reply, tag))
 }

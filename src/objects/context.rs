@@ -15,7 +15,7 @@ use super::remote::Remote;
 use crate::clock::{self, Instant};
 use crate::config::CHAIN_DEPTH_MAX;
 use crate::error::{Error, Kind, Result};
-use crate::model::ObjectKey;
+use crate::model::{ObjectKey, Version};
 
 /// One call under way: where it is, on whose behalf, until when. Calls that a method makes hang below it.
 #[derive(Debug)]
@@ -161,6 +161,18 @@ impl Context {
         &self,
         call: Call<T, E, K>,
     ) -> Result<T, CallError<E>> {
+        self.call_tagged(call).await.map(|(reply, _)| reply)
+    }
+
+    /// As [`Context::call`], with the version of the state that the reply is of (the `ETag` of the answer), for
+    /// [`Call::if_match`]. Without one: a view of an object that is not there, or one that asked other objects.
+    ///
+    /// # Errors
+    /// As [`Context::call`].
+    pub async fn call_tagged<T: DeserializeOwned, E: RemoteError, K: CallKind>(
+        &self,
+        call: Call<T, E, K>,
+    ) -> Result<(T, Option<Version>), CallError<E>> {
         read_reply(self.host.nested(call.into_request(), &self.frame).await)
     }
 }
@@ -174,6 +186,18 @@ impl ViewContext {
         &self,
         call: Call<T, E, K>,
     ) -> Result<T, CallError<E>> {
+        self.call_tagged(call).await.map(|(reply, _)| reply)
+    }
+
+    /// As [`ViewContext::call`], with the version of the state that the reply is of (the `ETag` of the answer), for
+    /// [`Call::if_match`]. Without one: a view of an object that is not there, or one that asked other objects.
+    ///
+    /// # Errors
+    /// As [`ViewContext::call`].
+    pub async fn call_tagged<T: DeserializeOwned, E: RemoteError, K: FromView>(
+        &self,
+        call: Call<T, E, K>,
+    ) -> Result<(T, Option<Version>), CallError<E>> {
         read_reply(self.host.nested(call.into_request(), &self.frame).await)
     }
 }

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::de::DeserializeOwned;
 
 use super::args::Args;
-use super::call::{Call, CallKind, CallRequest, read_reply};
+use super::call::{Call, CallKind, CallRequest, Returned, read_reply};
 use super::context::Frame;
 use super::edit::Driven;
 use super::failure::{CallError, RemoteError};
@@ -17,14 +16,14 @@ use super::mailbox::Mailboxes;
 use super::object::TypeDef;
 use super::registry::Registry;
 use super::remote::Authorities;
-use super::request::{Answered, Conditions, Freshness, Listed, Op, Request};
+use super::request::{Answered, Freshness, Listed, Op, Request};
 use super::turn::Sizes;
 use super::waits::Waits;
 use crate::clock::{self, Instant};
 use crate::config::{Config, IDEMPOTENCY_KEY_BYTES_MAX, REQUEST_TIMEOUT_MAX};
 use crate::error::{Error, Kind, Result};
 use crate::locks::Locks;
-use crate::model::{Item, ObjectKey, ObjectUri, Scan};
+use crate::model::{Item, ObjectKey, ObjectUri, Scan, Version};
 
 /// The objects of one service. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -48,7 +47,12 @@ pub(super) struct Core {
 /// How objects of other clusters are called.
 pub trait Elsewhere: std::fmt::Debug + Send + Sync {
     /// Sends the call to the cluster its URI names and waits for the answer until the deadline.
-    fn call(&self, call: CallRequest, deadline: Instant, trace: Option<Arc<str>>) -> BoxFuture<'static, Result<Bytes>>;
+    fn call(
+        &self,
+        call: CallRequest,
+        deadline: Instant,
+        trace: Option<Arc<str>>,
+    ) -> BoxFuture<'static, Result<Returned>>;
 }
 
 impl Host {
@@ -151,6 +155,18 @@ impl Host {
         &self,
         call: Call<T, E, K>,
     ) -> Result<T, CallError<E>> {
+        self.call_tagged(call).await.map(|(reply, _)| reply)
+    }
+
+    /// As [`Host::call`], with the version of the state that the reply is of (the `ETag` of the answer), for
+    /// [`Call::if_match`]. Without one: a view of an object that is not there, or one that asked other objects.
+    ///
+    /// # Errors
+    /// As [`Host::call`].
+    pub async fn call_tagged<T: DeserializeOwned, E: RemoteError, K: CallKind>(
+        &self,
+        call: Call<T, E, K>,
+    ) -> Result<(T, Option<Version>), CallError<E>> {
         read_reply(self.root(call.into_request()).await)
     }
 
@@ -207,7 +223,7 @@ impl Host {
         self.0.locks.forget();
     }
 
-    async fn root(&self, call: CallRequest) -> Result<Bytes> {
+    async fn root(&self, call: CallRequest) -> Result<Returned> {
         self.ready()?;
         let default = Duration::from_millis(self.0.config.limits.request_timeout_ms);
         let deadline = clock::now() + call.timeout.unwrap_or(default).min(REQUEST_TIMEOUT_MAX);
@@ -219,7 +235,7 @@ impl Host {
     }
 
     /// A call that the method of `caller` makes.
-    pub(crate) async fn nested(&self, call: CallRequest, caller: &Arc<Frame>) -> Result<Bytes> {
+    pub(crate) async fn nested(&self, call: CallRequest, caller: &Arc<Frame>) -> Result<Returned> {
         let ours = self.is_ours(&call.uri)?;
         let frame = Frame::below(caller, call.uri.key().clone(), !call.view, call.timeout, ours)?;
         if !ours {
@@ -238,7 +254,7 @@ impl Host {
         self.0.authorities.is_ours(origin)
     }
 
-    async fn elsewhere(&self, call: CallRequest, deadline: Instant, trace: Option<Arc<str>>) -> Result<Bytes> {
+    async fn elsewhere(&self, call: CallRequest, deadline: Instant, trace: Option<Arc<str>>) -> Result<Returned> {
         match &self.0.elsewhere {
             Some(elsewhere) => elsewhere.call(call, deadline, trace).await,
             None => {
@@ -247,7 +263,7 @@ impl Host {
         }
     }
 
-    async fn run(&self, call: CallRequest, frame: Arc<Frame>) -> Result<Bytes> {
+    async fn run(&self, call: CallRequest, frame: Arc<Frame>) -> Result<Returned> {
         let def = self.def(&frame.key)?;
         let method = def.method(call.method).ok_or_else(|| no_method(def, call.method))?;
         let depth = self.0.config.limits.json_depth;
@@ -261,9 +277,9 @@ impl Host {
         let answer = if method.is_view() {
             self.view(op, frame, Freshness::default()).await
         } else {
-            self.edit(op, frame, Conditions::default(), key, Driven::Perhaps).await
+            self.edit(op, frame, call.conditions, key, Driven::Perhaps).await
         };
-        answer.map(|reply| reply.body)
+        answer.map(|reply| Returned { body: reply.body, tag: reply.tag })
     }
 
     pub(super) fn def(&self, key: &ObjectKey) -> Result<&TypeDef> {

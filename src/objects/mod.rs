@@ -14,6 +14,7 @@ mod failure;
 pub mod fuzzing;
 mod host;
 mod idempotency;
+mod inside;
 pub(crate) mod json;
 mod mailbox;
 mod object;
@@ -29,12 +30,13 @@ mod view;
 mod waits;
 
 pub use args::Args;
-pub use call::{Call, CallKind, CallRequest, Edit, FromView, View, read_reply};
+pub use call::{Call, CallKind, CallRequest, Edit, FromView, Returned, View, read_reply};
 pub use context::{Context, ViewContext};
 pub use failure::{CallError, NoError, ProblemDef, RemoteError};
 pub use host::{Elsewhere, Host};
+pub use inside::{Inside, KeyedCall, inside};
 #[cfg(feature = "http")]
-pub(crate) use json::check as check_json;
+pub(crate) use json::{check as check_json, is_blank};
 pub use object::{Method, Options, Param, RemoteMethods, RemoteObject, RemoteState, Run, State, TypeDef};
 pub use registry::{Registration, Registry};
 pub use remote::{Authorities, Remote};

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::builder::{FalseyValueParser, StyledStr};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{Args, Command, FromArgMatches};
+use clap::{Args, Command, FromArgMatches, Subcommand};
 
+use crate::config::url::redacted;
 use crate::config::{Config, LogFormat, listen_address};
 use crate::error::{Error, Result};
+use crate::operate::Task;
 
 /// The flags. Each is an environment variable and a key of the settings file too; a flag wins over the environment, the
 /// environment over the file.
@@ -21,6 +23,18 @@ struct Flags {
     /// The datastore: sqlite:PATH or memory:
     #[arg(long, value_name = "URL", env = "REMOTE_OBJECT_STORE")]
     store: Option<String>,
+    /// The shared cache before the store, such as memcached://m1,m2
+    #[arg(long, value_name = "URL", env = "REMOTE_OBJECT_CACHE")]
+    cache: Option<String>,
+    /// Take a store whose acknowledged writes may be lost when its process dies
+    #[arg(long, env = "REMOTE_OBJECT_ACCEPT_WEAK_DURABILITY", value_parser = FalseyValueParser::new())]
+    accept_weak_durability: bool,
+    /// Take a Cassandra cluster that acknowledges writes before they are synced to a disk
+    #[arg(long, env = "REMOTE_OBJECT_ALLOW_PERIODIC", value_parser = FalseyValueParser::new())]
+    allow_periodic: bool,
+    /// Take a cluster of fewer than three replicas
+    #[arg(long, env = "REMOTE_OBJECT_DEV", value_parser = FalseyValueParser::new())]
+    dev: bool,
     /// How the log is written: text or json
     #[arg(long, value_name = "FORMAT", env = "REMOTE_OBJECT_LOG")]
     log: Option<String>,
@@ -40,6 +54,8 @@ struct Flags {
 pub(super) enum Wanted {
     /// To serve with these settings.
     Serve(Box<Config>),
+    /// To do this with these settings, and end.
+    Operate(Task, Box<Config>),
     /// To print this, and end.
     Print(String),
 }
@@ -59,20 +75,24 @@ pub(super) fn read(args: impl IntoIterator<Item = OsString>, base: Config) -> Re
             return Ok(Wanted::Print(format!("{} (remote-object {version})\n", program(args.first()))));
         }
         Err(error) if !error.use_stderr() => return Ok(Wanted::Print(error.to_string())),
-        Err(error) => return Err(bad_flag(&command, &error)),
+        Err(error) => return Err(bad_flag(&command, &args, &error)),
     };
-    let flags = Flags::from_arg_matches(&matches).map_err(|error| bad_flag(&command, &error))?;
+    let flags = Flags::from_arg_matches(&matches).map_err(|error| bad_flag(&command, &args, &error))?;
     let print = flags.print_config;
-    let from = |id: &str| match matches.value_source(id) {
-        Some(ValueSource::EnvVariable) => variable(id),
-        _ => format!("--{}", id.replace('_', "-")),
-    };
-    let config = settings(base, flags, from)?;
+    let config = settings(base, flags, |id| matches.value_source(id))?;
     config.check()?;
     if print {
-        return toml::to_string(&config).map(Wanted::Print).map_err(|error| Error::internal(error.to_string()));
+        return toml::to_string(&config.redacted())
+            .map(Wanted::Print)
+            .map_err(|error| Error::internal(error.to_string()));
     }
-    Ok(Wanted::Serve(Box::new(config)))
+    match matches.subcommand_name() {
+        None => Ok(Wanted::Serve(Box::new(config))),
+        Some(_) => {
+            let task = Task::from_arg_matches(&matches).map_err(|error| bad_flag(&command, &args, &error))?;
+            Ok(Wanted::Operate(task, Box::new(config)))
+        }
+    }
 }
 
 /// The name of a program, as it was called.
@@ -83,18 +103,20 @@ pub(super) fn program(path: Option<&OsString>) -> String {
 
 /// The flags as clap knows them, with the defaults of this program in their help.
 fn command(base: &Config) -> Command {
+    let store = redacted(&base.store);
     let (listen, log) = (base.listen.to_string(), if base.log == LogFormat::Json { "json" } else { "text" });
-    Flags::augment_args(Command::new("remote-object"))
-        .about("Serves durable objects over HTTP")
+    Task::augment_subcommands(Flags::augment_args(Command::new("remote-object")))
+        .about("Serves durable objects over HTTP; or does one of the commands, with the same settings")
+        .subcommand_required(false)
         .long_about(None::<&str>)
         // It is printed here, with the program's own name.
         .version("")
         .disable_help_subcommand(true)
         .mut_args(|arg| {
-            let arg = arg.hide_env_values(true);
+            let arg = arg.hide_env_values(true).global(true);
             let default = match arg.get_id().as_str() {
                 "listen" => &listen,
-                "store" => base.store.as_str(),
+                "store" => &store,
                 "log" => log,
                 _ => return arg,
             };
@@ -112,31 +134,52 @@ fn check_environment(command: &Command) -> Result<()> {
     let names = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str());
     for name in names.filter(|name| *name != variable("config")) {
         if let Err(std::env::VarError::NotUnicode(value)) = std::env::var(name) {
+            let value = redacted(&value.to_string_lossy());
             return Err(Error::config(format!("{name} is {value:?}, which is no UTF-8")));
         }
     }
     Ok(())
 }
 
-/// clap's message without its usage lines, and with the flags there are where one is unknown.
-fn bad_flag(command: &Command, error: &clap::Error) -> Error {
+/// clap's message without its usage lines, and with what there is where something is unknown.
+fn bad_flag(command: &Command, args: &[OsString], error: &clap::Error) -> Error {
     let text = error.to_string();
     let text = text.trim_start_matches("error: ");
     let text = text.split("\n\n").next().unwrap_or(text);
-    if error.kind() != ErrorKind::UnknownArgument {
-        return Error::config(text.to_owned());
-    }
-    let unknown = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(unknown)) => unknown,
-        _ => text,
+    let unknown = |kind: ContextKind| match error.get(kind) {
+        Some(ContextValue::String(unknown)) => redacted(unknown),
+        _ => redacted(text),
     };
-    let flags = command.get_arguments().filter_map(|arg| arg.get_long());
+    let commands = || command.get_subcommands().map(Command::get_name).collect::<Vec<_>>().join(", ");
+    match error.kind() {
+        ErrorKind::UnknownArgument => {}
+        ErrorKind::InvalidSubcommand => {
+            return Error::config(format!(
+                "there is no command {}; there are {}, and without one it serves",
+                unknown(ContextKind::InvalidSubcommand),
+                commands()
+            ));
+        }
+        _ => return Error::config(text.to_owned()),
+    }
+    let unknown = unknown(ContextKind::InvalidArg);
+    // Those of the command that was named, and those of all.
+    let named =
+        args.iter().skip(1).fold(command, |at, arg| arg.to_str().and_then(|arg| at.find_subcommand(arg)).unwrap_or(at));
+    let own = if std::ptr::eq(named, command) { None } else { Some(named) };
+    let flags = command.get_arguments().chain(own.into_iter().flat_map(Command::get_arguments));
+    let flags = flags.filter_map(|arg| arg.get_long());
     let flags: Vec<String> = flags.chain(["help", "version"]).map(|flag| format!("--{flag}")).collect();
     Error::config(format!("there is no argument {unknown}; there are {}", flags.join(", ")))
 }
 
-/// `from` tells where a flag's value was found, as its user knows it.
-fn settings(base: Config, flags: Flags, from: impl Fn(&str) -> String) -> Result<Config> {
+/// `source` tells where a flag's value was found.
+fn settings(base: Config, flags: Flags, source: impl Fn(&str) -> Option<ValueSource>) -> Result<Config> {
+    // As its user knows it.
+    let from = |id: &str| match source(id) {
+        Some(ValueSource::EnvVariable) => variable(id),
+        _ => format!("--{}", id.replace('_', "-")),
+    };
     let mut config = match &flags.config {
         None => base,
         Some(path) => with_file(&base, path)?,
@@ -147,6 +190,20 @@ fn settings(base: Config, flags: Flags, from: impl Fn(&str) -> String) -> Result
     }
     if let Some(store) = flags.store {
         config.store = store;
+    }
+    if let Some(cache) = flags.cache {
+        config.cache = Some(cache).filter(|cache| !cache.is_empty());
+    }
+    let switches = [
+        ("accept_weak_durability", flags.accept_weak_durability, &mut config.accept_weak_durability),
+        ("allow_periodic", flags.allow_periodic, &mut config.allow_periodic),
+        ("dev", flags.dev, &mut config.dev),
+    ];
+    for (id, given, setting) in switches {
+        // One that was not given is false too, and then the file's word counts.
+        if matches!(source(id), Some(ValueSource::CommandLine | ValueSource::EnvVariable)) {
+            *setting = given;
+        }
     }
     if let Some(log) = flags.log {
         config.log = match log.as_str() {
@@ -197,11 +254,13 @@ const WORDS: [(&str, &str); 7] = [
 ];
 
 fn bad_file(path: &Path, text: &str, error: &toml::de::Error) -> Error {
-    let message = WORDS.iter().fold(error.message().to_owned(), |text, (from, to)| text.replace(from, to));
+    // Both may quote a URL.
+    let message = redacted(error.message());
+    let message = WORDS.iter().fold(message, |text, (from, to)| text.replace(from, to));
     let place = error.span().map(|span| {
         let before = text.get(..span.start).unwrap_or_default();
         let number = before.matches('\n').count();
-        let line = text.lines().nth(number).unwrap_or_default().trim();
+        let line = redacted(text.lines().nth(number).unwrap_or_default().trim());
         format!(", line {}, `{line}`", number + 1)
     });
     Error::config(format!("the settings file {}{}: {message}", path.display(), place.unwrap_or_default()))

@@ -258,6 +258,13 @@ impl<K: KeyValue> Datastore for OverKeyValue<K> {
         Box::pin(self.page(what, after, limit))
     }
 
+    fn purge(&self) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(future::ready(Err(Error::config(
+            "this store cannot be purged: no key is ever removed from a key-value store, since a late write could come back; \
+             a deleted object keeps its small record there",
+        ))))
+    }
+
     fn failed(&self) -> BoxFuture<'_, Error> {
         Box::pin(future::pending())
     }

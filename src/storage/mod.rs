@@ -13,6 +13,8 @@ use futures_util::future::BoxFuture;
 use crate::error::{Error, Kind, Result};
 use crate::model::{Caps, Cas, Entry, Loaded, ObjectKey, Page, Put, Record, Register, Rev, Scan, Seen, Version};
 
+#[cfg(feature = "cassandra")]
+mod cassandra;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod cursor;
@@ -27,9 +29,11 @@ mod sqlite;
 
 #[cfg(feature = "redis")]
 pub use self::redis::Redis;
+#[cfg(feature = "cassandra")]
+pub use cassandra::{Cassandra, schema_apply, schema_print};
 pub use key_value::{KeyValue, OverKeyValue};
 pub use memory::Memory;
-pub use open::open;
+pub use open::{check_existing, open};
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
 
@@ -50,7 +54,7 @@ pub use sqlite::Sqlite;
 /// - On a [`Conditional`](crate::model::Ordering::Conditional) store a put applies iff the stored version is that of
 ///   `seen` (`None`: no record is there); else it answers `Conflict` with the version that stands there, and changes
 ///   nothing. On an [`Ordered`](crate::model::Ordering::Ordered) store a put always applies and the highest version wins.
-/// - A deleted object is a record with an empty state. No record is ever removed. `scan(Objects(type))` misses no object
+/// - A deleted object is a record with an empty state. No record is ever removed but by `purge`. `scan(Objects(type))` misses no object
 ///   whose creation was acknowledged before the scan's first page was asked for; an object deleted lately may be listed
 ///   for up to a minute.
 /// - A hint may be reported too often, never too seldom. A hint of a lower version than the stored one changes nothing
@@ -86,6 +90,16 @@ pub trait Datastore: Debug + Send + Sync + 'static {
 
     /// One page of a listing: at most `limit` items (1 or more) after the cursor an earlier page gave.
     fn scan<'a>(&'a self, what: &'a Scan, after: Option<&'a str>, limit: usize) -> BoxFuture<'a, Result<Page>>;
+
+    /// Removes the records of deleted objects, the hints that were cleared, and what `objectd doctor` has left (registers
+    /// below `doctor/`), for good; answers how many records went. Only while no process uses the store: one that runs
+    /// would take a removed record for an object that never was.
+    ///
+    /// With a record goes what it remembers: a keyed call of the deleted object that is sent again runs again.
+    ///
+    /// # Errors
+    /// `config` when the store never removes anything; `store-unavailable`, and then some may be gone.
+    fn purge(&self) -> BoxFuture<'_, Result<u64>>;
 
     /// Resolves when the store can no longer be used and the process should stop, with the reason; stores that
     /// heal by themselves never resolve.

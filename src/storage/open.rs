@@ -12,6 +12,7 @@ const STORES: &[(&str, bool, &str)] = &[
     ("sqlite", cfg!(feature = "sqlite"), "sqlite:PATH (such as sqlite:./objectd.db)"),
     ("", true, "memory:"),
     ("redis", cfg!(feature = "redis"), "redis://host:port/db"),
+    ("cassandra", cfg!(feature = "cassandra"), "cassandra://host,host/keyspace"),
 ];
 
 /// The stores there are, as an error names them.
@@ -40,8 +41,35 @@ pub async fn open(config: &Config) -> Result<Arc<dyn Datastore>> {
         ("sqlite", path) => sqlite(url, path),
         #[cfg(feature = "redis")]
         ("redis" | "rediss", _) => super::redis::open(config).await,
-        _ => Err(Error::config(format!("this build has no store {scheme}:; there are: {}", legal()))),
+        #[cfg(feature = "cassandra")]
+        ("cassandra" | "scylla", _) => Ok(Arc::new(super::Cassandra::open(config).await?)),
+        _ => Err(no_store(scheme)),
     }
+}
+
+/// Refuses a store that would be made by opening it, or is in the memory of a process that it ends with: for those who
+/// want something of what is there.
+///
+/// # Errors
+/// `config`.
+pub fn check_existing(config: &Config) -> Result<()> {
+    match config.store.split_once(':') {
+        Some(("memory", _)) => Err(Error::config(
+            "the store memory: is in the memory of the process that serves from it; there is nothing for another one",
+        )),
+        Some(("sqlite", path)) if !path.is_empty() && !std::path::Path::new(path).exists() => {
+            Err(Error::config(format!("there is no file {path}; name the store with --store")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn no_store(scheme: &str) -> Error {
+    // `rediss` is `redis` by TLS.
+    let known = |feature: &str| feature == scheme || Some(feature) == scheme.strip_suffix('s');
+    let missing = STORES.iter().find(|(feature, there, _)| !there && known(feature));
+    let cure = missing.map(|(feature, ..)| format!("build it with the feature {feature}; "));
+    Error::config(format!("this build has no store {scheme}:; {}there are: {}", cure.unwrap_or_default(), legal()))
 }
 
 #[cfg(feature = "sqlite")]
@@ -56,7 +84,7 @@ fn sqlite(url: &str, path: &str) -> Result<Arc<dyn Datastore>> {
 
 #[cfg(not(feature = "sqlite"))]
 fn sqlite(_url: &str, _path: &str) -> Result<Arc<dyn Datastore>> {
-    Err(Error::config(format!("this build has no store sqlite:; there are: {}", legal())))
+    Err(no_store("sqlite"))
 }
 
 #[cfg(test)]

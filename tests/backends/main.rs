@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod broken;
+#[cfg(feature = "cassandra")]
+mod cassandra;
 mod disk;
 mod kit;
 mod ordered;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use remote_object::Config;
 use remote_object::error::Kind;
 use remote_object::model::{Cas, ObjectKey, Put, Record, Register, Seen, Version};
@@ -172,10 +173,36 @@ async fn a_row_that_has_moved_is_found_by_its_name() {
     assert_eq!(store.load(&key("a")).await.unwrap().unwrap().rev, rev);
 }
 
+#[tokio::test]
+async fn a_caller_who_is_alone_is_answered_without_another_thread() {
+    let dir = Dir::new("alone");
+    let store = Sqlite::open(dir.file()).unwrap();
+    let mut seen = None;
+    let mut at_once = 0;
+    // Not each of them on a slow disk.
+    for n in 1..1000 {
+        let (key, record) = (key("a"), record(n, &n.to_string()));
+        let answer = {
+            let mut put = store.put(&key, seen.as_ref(), &record);
+            let first = (&mut put).now_or_never();
+            at_once += u32::from(first.is_some());
+            match first {
+                Some(answer) => answer,
+                None => put.await,
+            }
+        };
+        seen = Some(Seen { version: record.version, rev: stored(answer) });
+    }
+    assert!(at_once > 0);
+    drop(store);
+    let store = Sqlite::open(dir.file()).unwrap();
+    assert_eq!(store.load(&key("a")).await.unwrap().unwrap().record.state, "999");
+}
+
 fn refusal(path: &Path) -> String {
     let mut config = Config::default();
     config.store = format!("sqlite:{}", path.display());
-    let error = futures_util::future::FutureExt::now_or_never(open(&config)).unwrap().unwrap_err();
+    let error = open(&config).now_or_never().unwrap().unwrap_err();
     assert_eq!(error.kind(), Kind::Config);
     assert!(!error.message().contains('\n'), "more than one line: {error}");
     error.message().to_owned()

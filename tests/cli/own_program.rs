@@ -11,9 +11,11 @@ mod world;
 
 use std::process::{Command, ExitCode};
 
+use bytes::Bytes;
+use remote_object::model::{Cas, Durability, Entry, Rev};
 use remote_object::prelude::*;
-use remote_object::storage::Memory;
-use remote_object::{Service, serve_with};
+use remote_object::storage::{KeyValue, Memory};
+use remote_object::{Service, ServiceBuilder, serve_with};
 use serde_json::{Value, json};
 
 use world::{Server, dir, program, run};
@@ -91,6 +93,49 @@ impl Locker {
     }
 }
 
+/// A store that is not safe.
+#[derive(Debug)]
+struct Careless {
+    memory: Memory,
+    fault: Fault,
+}
+
+#[derive(Debug, PartialEq)]
+enum Fault {
+    /// Whoever writes last wins.
+    Overwrites,
+    /// Acknowledges, and keeps nothing but registers.
+    Loses,
+    /// Never says what became of a write.
+    Silent,
+}
+
+impl KeyValue for Careless {
+    async fn get(&self, key: &str) -> Result<Option<Entry>> {
+        self.memory.get(key).await
+    }
+
+    async fn compare_and_set(&self, key: &str, seen: Option<&Rev>, new: Bytes) -> Cas {
+        match self.fault {
+            Fault::Overwrites => {
+                let there = self.memory.get(key).await.unwrap();
+                self.memory.compare_and_set(key, there.as_ref().map(|there| &there.rev), new).await
+            }
+            Fault::Loses if !key.starts_with("r/") => Cas::Applied(Rev::Number(1)),
+            Fault::Silent => Cas::Unknown(Error::store("the shelf is locked")),
+            Fault::Loses => self.memory.compare_and_set(key, seen, new).await,
+        }
+    }
+
+    async fn scan(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<(String, Entry)>> {
+        self.memory.scan(prefix, after, limit).await
+    }
+}
+
+fn careless(builder: ServiceBuilder, fault: Fault) -> ServiceBuilder {
+    builder.key_value("careless", Careless { memory: Memory::new(), fault }, Durability::ProcessSafe)
+}
+
 #[tokio::main]
 async fn serve_as(role: &str) -> Result<()> {
     let builder = Service::builder();
@@ -98,6 +143,9 @@ async fn serve_as(role: &str) -> Result<()> {
         "depot" => builder.only_given_types().object::<Depot>().store("memory:"),
         "locker" => builder.only_given_types().object::<Locker>().store("memory:"),
         "own-store" => builder.datastore("shelf", Memory::store()),
+        "overwrites" => careless(builder, Fault::Overwrites),
+        "loses" => careless(builder, Fault::Loses),
+        "silent" => careless(builder, Fault::Silent),
         "no-types" => builder.only_given_types(),
         other => panic!("no role {other}"),
     })
@@ -111,12 +159,14 @@ fn main() -> ExitCode {
             Err(_) => ExitCode::FAILURE,
         };
     }
-    let checks: [(&str, fn()); 5] = [
+    let checks: [(&str, fn()); 7] = [
         ("a program without object types says so and does not start", no_types),
         ("arguments of the lines to try are made up from their shape", made_up_arguments),
         ("there are three lines that work for any type", any_type),
         ("a datastore of one's own is named, and cannot be set away", own_store),
         ("a panic is one event of the log", panic_in_the_log),
+        ("the commands are about a datastore of one's own too", commands_on_an_own_store),
+        ("a doctor finds a datastore that is not safe", a_store_that_is_not_safe),
     ];
     for (what, check) in checks {
         check();
@@ -204,5 +254,47 @@ fn panic_in_the_log() {
         assert_eq!(panicked.get("error.stack_trace").is_some(), backtrace == "1", "{panicked}");
         let failed = lines.iter().find(|line| line["error.code"] == "method-panicked").unwrap();
         assert_eq!(failed["url.path"], "/objects/depot/a/explode");
+    }
+}
+
+fn commands_on_an_own_store() {
+    let dir = dir();
+    let told = run(&mut own("own-store", &dir, &["doctor"]));
+    assert!(told.code == Some(0) && told.stdout.starts_with("store: shelf\nok "), "{told:?}");
+    let told = run(&mut own("own-store", &dir, &["explain", "/objects/depot/a"]));
+    assert!(told.code == Some(0) && told.stdout.contains("no record, in shelf"), "{told:?}");
+    let told = run(&mut own("own-store", &dir, &["schema", "print"]));
+    assert!(told.code == Some(0) && told.stdout.contains("nothing is to be applied to shelf"), "{told:?}");
+    let told = run(&mut own("own-store", &dir, &["purge", "--yes"]));
+    assert!(told.code == Some(2) && told.stderr.contains("no key is ever removed"), "{told:?}");
+    run(&mut own("own-store", &dir, &["doctor", "--store", "memory:"])).refused(&["shelf", "leave the setting out"]);
+}
+
+fn a_store_that_is_not_safe() {
+    let dir = dir();
+    for (role, words) in [
+        (
+            "overwrites",
+            &["FAIL a second creation of it is refused: it took effect, so that two could own the same objects; "][..],
+        ),
+        ("overwrites", &["FAIL a stale put of it is refused: it took effect over an acknowledged write; "]),
+        (
+            "loses",
+            &[
+                "ok   it reads as it was written last",
+                "FAIL it reads back byte for byte: it was acknowledged, and is not there; ",
+            ],
+        ),
+        (
+            "silent",
+            &["FAIL a register is created: nobody knows what became of it: ", "(the shelf is locked); ask again; "],
+        ),
+    ] {
+        let told = run(&mut own(role, &dir, &["doctor"]));
+        assert_eq!((told.code, told.stderr.as_str()), (Some(1), ""), "{told:?}");
+        for words in words {
+            assert!(told.stdout.contains(words), "{words:?} is not in {}", told.stdout);
+        }
+        assert!(told.stdout.ends_with("not everything is as it should be\n"), "{}", told.stdout);
     }
 }

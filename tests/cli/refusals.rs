@@ -17,9 +17,8 @@ fn refused(dir: &Path, args: &[&str], words: &[&str]) {
 #[test]
 fn a_wrong_flag() {
     let dir = dir();
-    let flags = "there are --listen, --store, --log, --public-url, --config, --print-config, --help, --version";
+    let flags = "there are --listen, --store, --cache, --accept-weak-durability, --allow-periodic, --dev, --log, --public-url, --config, --print-config, --help, --version";
     refused(dir.path(), &["--lisen", "127.0.0.1:0"], &["no argument --lisen", flags]);
-    refused(dir.path(), &["serve"], &["no argument serve", flags]);
     refused(dir.path(), &["-l", "x"], &["no argument -l", flags]);
     refused(dir.path(), &["--store"], &["--store <URL>", "value is required"]);
     refused(dir.path(), &["--store", "memory:", "--store", "memory:"], &["--store", "multiple times"]);
@@ -55,7 +54,7 @@ fn a_wrong_settings_file() {
     let dir = dir();
     let limits = "there are `body-bytes`, `state-bytes`";
     let cases: &[(&[u8], &[&str])] = &[
-        (b"lisen = \"x\"", &["line 1", "`lisen`", "there are `listen`, `store`, `log`"]),
+        (b"lisen = \"x\"", &["line 1", "`lisen`", "there are `listen`, `store`, `cache`"]),
         (b"\n[limits]\nbody-byte = 3", &["line 3", "`body-byte`", limits]),
         (b"[limit]\nbody-bytes = 3", &["line 1", "`limit`", "`limits`"]),
         (b"listen = 8080", &["line 1", "listen = 8080", "expected a string"]),

@@ -18,9 +18,16 @@ fn file(dir: &Path, name: &str, text: &str) {
 const EVERYTHING: &str = r#"
 listen = "127.0.0.1:1111"
 store = "sqlite:of-file.db"
+cache = "memcached://of-file"
+accept-weak-durability = true
+allow-periodic = true
+dev = true
 log = "json"
 public-url = "https://file.example"
 allowed-authorities = ["http://stock.example:8080"]
+
+[cache-pools]
+large = "memcached://large-of-file"
 
 [limits]
 body-bytes = 11
@@ -48,6 +55,7 @@ fn every_setting_can_stand_in_the_file() {
     assert_eq!(in_effect, EVERYTHING.parse().unwrap());
     let mut by_default = print_config(&mut objectd(dir.path(), &[]));
     by_default.insert("public-url".into(), "".into());
+    by_default.insert("cache".into(), "".into());
     let names = |table: &toml::Table| {
         let limits = table["limits"].as_table().unwrap();
         let mut names: Vec<String> = table.keys().chain(limits.keys()).cloned().collect();
@@ -77,6 +85,7 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file_and_that_over_the_def
     let settings = [
         ("listen", "LISTEN", "127.0.0.1:8080", "127.0.0.1:1111", "127.0.0.1:2222", "127.0.0.1:3333"),
         ("store", "STORE", "sqlite:./objectd.db", "sqlite:of-file.db", "sqlite:of-env.db", "sqlite:of-flag.db"),
+        ("cache", "CACHE", "", "memcached://of-file", "redis://of-env", "redis://of-flag"),
         ("log", "LOG", "text", "json", "text", "json"),
         ("public-url", "PUBLIC_URL", "", "https://file.example", "https://env.example", "https://flag.example"),
     ];
@@ -94,6 +103,22 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file_and_that_over_the_def
         assert_eq!(value(command.env(&variable, of_environment)), of_environment, "{name}");
         let mut command = objectd(dir.path(), &["--config", "all.toml", &format!("--{name}"), of_flag]);
         assert_eq!(value(command.env(&variable, of_environment)), of_flag, "{name}");
+    }
+}
+
+#[test]
+fn a_switch_is_on_by_flag_environment_or_file_and_the_environment_may_turn_it_off_again() {
+    let dir = dir();
+    file(dir.path(), "all.toml", EVERYTHING);
+    for name in ["accept-weak-durability", "allow-periodic", "dev"] {
+        let is_on = |command: &mut Command| print_config(command)[name].as_bool().unwrap();
+        let flag = format!("--{name}");
+        let variable = format!("REMOTE_OBJECT_{}", name.replace('-', "_").to_uppercase());
+        assert!(!is_on(&mut objectd(dir.path(), &[])), "{name}");
+        assert!(is_on(&mut objectd(dir.path(), &[&flag])), "{name}");
+        assert!(is_on(objectd(dir.path(), &[]).env(&variable, "1")), "{name}");
+        assert!(is_on(&mut objectd(dir.path(), &["--config", "all.toml"])), "{name}");
+        assert!(!is_on(objectd(dir.path(), &["--config", "all.toml"]).env(&variable, "false")), "{name}");
     }
 }
 
@@ -139,7 +164,18 @@ fn help_and_version_are_answers_and_not_errors() {
     let dir = dir();
     let Ended { code, stdout, stderr } = run(&mut objectd(dir.path(), &["--help"]));
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
-    for flag in ["listen", "store", "log", "public-url", "config", "print-config"] {
+    for flag in [
+        "listen",
+        "store",
+        "cache",
+        "accept-weak-durability",
+        "allow-periodic",
+        "dev",
+        "log",
+        "public-url",
+        "config",
+        "print-config",
+    ] {
         let variable = format!("[env: REMOTE_OBJECT_{}]", flag.replace('-', "_").to_uppercase());
         assert!(stdout.contains(&format!("--{flag}")) && stdout.contains(&variable), "{flag} in {stdout}");
     }

@@ -6,7 +6,7 @@ use remote_object::error::{Kind, Outcome};
 use remote_object::{CallError, Client, Remote};
 use tokio::io::AsyncReadExt;
 
-use crate::objects::{Probe, ProbeError};
+use crate::objects::{Careful, Probe, ProbeError};
 use crate::world::World;
 
 #[tokio::test]
@@ -105,4 +105,27 @@ async fn an_object_behind_tls_is_refused_before_anything_is_sent() {
     let Err(CallError::Failed(error)) = client.call(probe.hit()).await else { panic!() };
     assert_eq!((error.kind(), error.outcome()), (Kind::AuthorityNotAllowed, Outcome::NotExecuted));
     assert!(error.message().contains("http:// only"), "{error}");
+}
+
+#[tokio::test]
+async fn a_call_carries_its_condition() {
+    let world = World::new().await;
+    let client = Client::new(&world.url()).unwrap();
+    let host = world.service.host();
+    let careful = Remote::<Careful>::new("a");
+    macro_rules! kind {
+        ($answer:expr) => {
+            remote_object::Error::from($answer.await.unwrap_err()).kind()
+        };
+    }
+    assert_eq!(kind!(client.call(careful.add(1))), Kind::PreconditionRequired);
+    assert_eq!(kind!(host.call(careful.add(1))), Kind::PreconditionRequired);
+    assert_eq!(host.call_tagged(careful.value()).await.unwrap(), (0, None));
+    let (value, first) = client.call_tagged(careful.add(1).if_absent()).await.unwrap();
+    let first = first.unwrap();
+    assert_eq!((value, client.call_tagged(careful.value()).await.unwrap()), (1, (1, Some(first))));
+    let (_, second) = host.call_tagged(careful.add(1).if_match(first)).await.unwrap();
+    assert_eq!(kind!(client.call(careful.add(1).if_match(first))), Kind::PreconditionFailed);
+    assert_eq!(kind!(host.call(careful.add(1).if_absent())), Kind::PreconditionFailed);
+    assert_eq!(client.call(careful.add(1).if_match(second.unwrap())).await.unwrap(), 3);
 }

@@ -71,6 +71,10 @@ impl Datastore for Ordered {
         self.registers.scan(what, after, limit)
     }
 
+    fn purge(&self) -> BoxFuture<'_, Result<u64>> {
+        self.registers.purge()
+    }
+
     fn failed(&self) -> BoxFuture<'_, Error> {
         Box::pin(std::future::pending())
     }

@@ -306,6 +306,29 @@ async fn a_restart_under_the_same_name_need_not_wait_for_its_former_life() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_former_life_is_declared_dead_once_however_many_shards_it_had() {
+    let inner = shared_memory();
+    let (one, two) = (Scripted::over(inner.clone()), Scripted::over(inner));
+    let first = named(&one, "first").await;
+    let ids: Vec<String> = (0..30).map(|n| n.to_string()).collect();
+    for id in &ids {
+        add(first.host(), id, 1).now().await.unwrap();
+    }
+    kill(&one, "first").await;
+    let (dead, before) = lives(&one).await.into_iter().find(|(_, row)| row["name"] == "first").unwrap();
+    let second = named(&two, "second").await;
+    let mut edits = Vec::new();
+    for id in &ids {
+        edits.push(add(second.host(), id, 1).sent().await);
+    }
+    for edit in edits {
+        assert_eq!(number(&edit.answer().await), 2);
+    }
+    let (_, after) = lives(&two).await.into_iter().find(|(register, _)| *register == dead).unwrap();
+    assert_eq!(after["beat"].as_u64().unwrap(), before["beat"].as_u64().unwrap() + 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_take_whose_answer_was_lost_is_made_sure_of() {
     for lost in [Plan::LostButDone, Plan::LostForGood] {
         let store = Scripted::shared();

@@ -352,6 +352,10 @@ impl Datastore for Scripted {
         Box::pin(self.read(On::Scan, name, self.inner.scan(what, after, limit)))
     }
 
+    fn purge(&self) -> BoxFuture<'_, Result<u64>> {
+        self.inner.purge()
+    }
+
     fn failed(&self) -> BoxFuture<'_, Error> {
         Box::pin(async {
             let _ = self.failed.subscribe().wait_for(|failed| *failed).await;

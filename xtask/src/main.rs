@@ -5,8 +5,11 @@
 
 mod children;
 mod command;
+mod compose;
 mod deny;
 mod fuzz;
+mod images;
+mod stack;
 mod steps;
 
 use std::process::ExitCode;
@@ -43,6 +46,11 @@ enum Task {
         #[arg(long, value_name = "TARGET")]
         target: Vec<String>,
     },
+    /// Cassandra, memcached, Redis and PostgreSQL for the tests, on loopback
+    Stack {
+        #[command(subcommand)]
+        verb: stack::Verb,
+    },
 }
 
 /// Arguments handed on to the load generator; `--help` lists them.
@@ -59,6 +67,7 @@ fn main() -> ExitCode {
         Task::Crash(rest) => children::crash(&rest.args),
         Task::Bench(rest) => children::bench(&rest.args),
         Task::Fuzz { seconds, target } => fuzz::run(seconds, &target),
+        Task::Stack { verb } => stack::run(&verb),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,14 +3,15 @@
 //! Their order follows what they build: everything that only checks comes first and shares its artefacts, then what the
 //! tests build, which the crash test uses again, then the fuzz targets, which need a build of their own.
 
+use std::fs;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use std::{env, fs};
 
 use anyhow::{Context, Result};
 
 use crate::command::{Tally, cargo, root, run, run_counting};
-use crate::{children, deny, fuzz};
+use crate::stack::{self, Lease};
+use crate::{children, compose, deny, fuzz};
 
 /// One named check.
 struct Step {
@@ -18,20 +19,26 @@ struct Step {
     what: &'static str,
     quick: bool,
     lint: bool,
+    /// Whether the servers of `cargo xtask stack` are up while it runs, unless it has to be quick.
+    stack: bool,
     /// Told whether to be quick.
     run: fn(bool) -> Result<Tally>,
 }
 
+/// What most steps are.
+const STEP: Step = Step { name: "", what: "", quick: false, lint: false, stack: false, run: |_| Ok(Tally::ONE) };
+
 const STEPS: &[Step] = &[
-    Step { name: "fmt", what: "the code is formatted", quick: true, lint: true, run: fmt },
-    Step { name: "clippy", what: "no warnings with any of the feature sets", quick: true, lint: true, run: clippy },
-    Step { name: "features", what: "each feature builds alone", quick: false, lint: false, run: features },
-    Step { name: "docs", what: "the documentation builds without warnings", quick: false, lint: false, run: docs },
-    Step { name: "tidy", what: "the house rules hold", quick: true, lint: true, run: tidy },
-    Step { name: "tests", what: "unit, integration and doc tests", quick: true, lint: false, run: tests },
-    Step { name: "crash", what: "kill -9 loses nothing", quick: true, lint: false, run: crash },
-    Step { name: "fuzz", what: "the decoders take any bytes", quick: false, lint: false, run: fuzz_minute },
-    Step { name: "deny", what: "dependencies: bans, licences, sources", quick: false, lint: true, run: deny_check },
+    Step { name: "fmt", what: "the code is formatted", quick: true, lint: true, run: fmt, ..STEP },
+    Step { name: "clippy", what: "no warnings, whatever the features", quick: true, lint: true, run: clippy, ..STEP },
+    Step { name: "features", what: "each feature builds alone", run: features, ..STEP },
+    Step { name: "docs", what: "the documentation builds without warnings", run: docs, ..STEP },
+    Step { name: "tidy", what: "the house rules hold", quick: true, lint: true, run: tidy, ..STEP },
+    Step { name: "tests", what: "unit, integration and doc tests", quick: true, stack: true, run: tests, ..STEP },
+    Step { name: "crash", what: "kill -9 loses nothing", quick: true, run: crash, ..STEP },
+    Step { name: "fuzz", what: "the decoders take any bytes", run: fuzz_minute, ..STEP },
+    Step { name: "docker", what: "images and versions of docker/", quick: true, lint: true, run: docker, ..STEP },
+    Step { name: "deny", what: "dependencies: bans, licences, sources", lint: true, run: deny_check, ..STEP },
 ];
 
 /// What the tests build; the same words everywhere, so that it is built once.
@@ -60,10 +67,12 @@ fn perform<'a>(steps: impl Iterator<Item = &'a Step>, quick: bool) -> ExitCode {
     let began = Instant::now();
     let mut total = Tally::default();
     let mut times: Vec<(&str, Duration)> = Vec::new();
+    let mut lease = None;
     for step in steps {
         println!("\n=== {}: {}", step.name, step.what);
         let step_began = Instant::now();
-        let outcome = (step.run)(quick);
+        // Steps that stand together share the servers; a step that needs none has the machine to itself.
+        let outcome = lend(&mut lease, step.stack && !quick).and_then(|()| (step.run)(quick));
         times.push((step.name, step_began.elapsed()));
         match outcome {
             Ok(tally) => total.add(tally),
@@ -78,11 +87,21 @@ fn perform<'a>(steps: impl Iterator<Item = &'a Step>, quick: bool) -> ExitCode {
         }
         println!("=== {}: ok, {:.1} s", step.name, step_began.elapsed().as_secs_f64());
     }
+    drop(lease);
     let list: Vec<String> = times.iter().map(|(name, took)| format!("{name} {:.0} s", took.as_secs_f64())).collect();
     println!("\n{}; together {:.0} s", list.join(", "), began.elapsed().as_secs_f64());
     // CI reads the closing line: it stands alone and last.
     println!("{} passed, {} failed", total.passed, total.failed);
     if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn lend(lease: &mut Option<Lease>, wanted: bool) -> Result<()> {
+    if !wanted {
+        *lease = None;
+    } else if lease.is_none() {
+        *lease = Some(Lease::take()?);
+    }
+    Ok(())
 }
 
 fn fmt(_quick: bool) -> Result<Tally> {
@@ -129,10 +148,10 @@ fn tidy(_quick: bool) -> Result<Tally> {
     run_counting(&mut cargo(&format!("{TESTS} --test tidy")))
 }
 
-fn tests(_quick: bool) -> Result<Tally> {
+fn tests(quick: bool) -> Result<Tally> {
     let mut command = cargo(&format!("{TESTS} --no-fail-fast"));
     // Where servers can be had, a test that finds none has failed.
-    if env::var_os("CI").is_some() {
+    if stack::required() && !quick {
         command.env("REQUIRE_BACKENDS", "1");
     }
     run_counting(&mut command)
@@ -146,6 +165,10 @@ fn crash(quick: bool) -> Result<Tally> {
 fn fuzz_minute(_quick: bool) -> Result<Tally> {
     fuzz::run(60, &[])?;
     Ok(Tally::ONE)
+}
+
+fn docker(_quick: bool) -> Result<Tally> {
+    compose::check()
 }
 
 fn deny_check(_quick: bool) -> Result<Tally> {

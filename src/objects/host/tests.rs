@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::*;
 use crate::cache::Cache;
 use crate::clock::Random;
-use crate::model::Version;
+use crate::objects::request::Conditions;
 use crate::prelude::*;
 use crate::storage::Memory;
 

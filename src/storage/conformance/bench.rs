@@ -294,13 +294,13 @@ impl Store {
         ids.collect()
     }
 
-    /// Waits until a listing is as it should be, for as long as the store may take.
+    /// Waits until a listing has these items, in whatever order, for as long as the store may take.
     pub(super) async fn comes_to_list(&self, what: &Scan, wanted: &[Item]) -> Checked {
         let patience = self.settings.lists_deleted_for + Duration::from_secs(1);
         let until = crate::clock::now() + patience;
         loop {
             let items = self.list(what, 100).await?;
-            if items == wanted {
+            if items.len() == wanted.len() && wanted.iter().all(|item| items.contains(item)) {
                 return Ok(());
             }
             let late = crate::clock::now() >= until;

@@ -116,8 +116,8 @@ pub(super) async fn a_list_between_deleted_objects_ends(bench: Bench) -> Checked
     let left = left.collect::<Result<Vec<_>, _>>()?;
     store.comes_to_list(&things(), &left).await?;
     for limit in [1, 2, 7, 90] {
-        let listed = store.list(&things(), limit).await?;
-        ensure!(listed == left, "three of ninety live, and {limit} a page listed are {listed:?}");
+        let listed = sorted(store.ids("thing", limit).await?);
+        ensure!(listed == ["000", "044", "089"], "three of ninety live, and {limit} a page listed are {listed:?}");
     }
     Ok(())
 }

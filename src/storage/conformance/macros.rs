@@ -73,6 +73,9 @@ macro_rules! __conformance_datastore_cases {
                 hints_are_listed_by_their_shard
                 hints_are_listed_page_by_page
             }
+            purging {
+                a_purge_removes_what_is_deleted_and_nothing_else
+            }
             reopening {
                 everything_acknowledged_is_there_when_opened_again
                 marks_hold_when_opened_again

@@ -34,6 +34,7 @@ mod hints;
 mod key_values;
 mod listings;
 mod macros;
+mod purging;
 mod random;
 mod records;
 mod registers;

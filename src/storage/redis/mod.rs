@@ -238,6 +238,10 @@ impl Datastore for Store {
         Datastore::scan(&self.inner, what, after, limit)
     }
 
+    fn purge(&self) -> BoxFuture<'_, Result<u64>> {
+        self.inner.purge()
+    }
+
     fn failed(&self) -> BoxFuture<'_, Error> {
         Box::pin(self.inner.key_value().failed())
     }

@@ -34,6 +34,7 @@ pub(super) fn apply(conn: &Connection, ask: &Ask) -> Result<Put> {
         Ask::Put { key, seen, record } => put(conn, key, seen.as_ref(), record),
         Ask::Cas { name, seen, new } => cas(conn, name, seen.as_ref(), new),
         Ask::Hint { shard, key, due, version } => hint(conn, *shard, key, *due, *version),
+        Ask::Purge => purge(conn),
     }
 }
 
@@ -117,4 +118,11 @@ fn hint(conn: &Connection, shard: u32, key: &ObjectKey, due: Option<u64>, versio
     let there: i64 =
         conn.prepare_cached(LOOK_HINT)?.query_row(params![shard, key.type_name(), key.id()], |row| row.get(0))?;
     Ok(Put::Conflict(Version::from_u64(there as u64)))
+}
+
+fn purge(conn: &Connection) -> Result<Put> {
+    let records = conn.execute("DELETE FROM object WHERE octet_length(state) = 0", [])?;
+    conn.execute("DELETE FROM hint WHERE due IS NULL", [])?;
+    conn.execute("DELETE FROM register WHERE name >= 'doctor/' AND name < 'doctor0'", [])?;
+    Ok(Put::Stored(Rev::Number(records as u64)))
 }

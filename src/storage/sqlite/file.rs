@@ -14,7 +14,7 @@ const APPLICATION_ID: i32 = 0x6f62_6a64;
 /// The schema's steps, in order. `PRAGMA user_version` counts those a file has taken.
 const SCHEMA: [&str; 1] = [include_str!("../../../schemas/sqlite/0001.sql")];
 /// How long to wait for another program that has the file open, such as `sqlite3`.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// After a burst the WAL is cut back to this, in bytes.
 const WAL_BYTES_KEPT: i64 = 64 << 20;
 /// The writer's page cache, in KiB.
@@ -124,6 +124,7 @@ fn used(path: &Path, file: &mut File) -> Error {
         holder => holder,
     };
     Error::config(format!("{} is used by {holder}; stop it, or use another file", path.display()))
+        .with_field("holder", holder)
 }
 
 /// The host's name as Linux tells it; only ever shown.

@@ -136,6 +136,17 @@ impl Datastore for Sqlite {
         self.read(move |conn| readers::scan(conn, &what, last, limit.max(1)))
     }
 
+    fn purge(&self) -> BoxFuture<'_, Result<u64>> {
+        let answer = self.writer.enqueue(Ask::Purge);
+        Box::pin(async move {
+            match answer.await {
+                Put::Stored(Rev::Number(count)) => Ok(count),
+                Put::Refused(error) | Put::Unknown(error) => Err(error.with_operation("purge")),
+                other => Err(Error::internal(format!("a purge was answered with {other:?}"))),
+            }
+        })
+    }
+
     fn failed(&self) -> BoxFuture<'_, Error> {
         Box::pin(self.fate.failed())
     }

@@ -1,23 +1,31 @@
-//! The one thread that writes: it commits whatever is waiting as one transaction, and never waits to collect more.
+//! One writer: a thread commits whatever is waiting as one transaction, and never waits to collect more.
 //!
 //! What comes while it commits waits together for the next. The answers of a batch go as one to a task that lives on
 //! the callers' runtime and wakes them from within: to wake each from here costs more than the whole hand-off.
+//!
+//! Where jobs come one at a time there is nothing to commit together, and to wake a thread and to be woken by it takes
+//! as long as the sync: then whoever asks commits on his own thread, which stands still for that long.
 
 use std::collections::VecDeque;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::{Either, ready};
 use rusqlite::config::DbConfig;
+use rusqlite::hooks::Wal;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::runtime::{Handle, Id};
 use tokio::sync::{mpsc, oneshot};
 
 use super::apply::apply;
 use super::fate::Fate;
-use super::file::Lock;
+use super::file::{BUSY_TIMEOUT, Lock};
+use crate::clock;
 use crate::error::{Error, Result};
 use crate::model::{ObjectKey, Put, Record, Rev, Seen, Version};
 
@@ -25,14 +33,33 @@ use crate::model::{ObjectKey, Put, Record, Rev, Seen, Version};
 const BATCH_MAX: usize = 1024;
 /// The WAL is folded into the database when it holds so many pages that are not: some 16 MiB. Fewer would stop the
 /// writer more often for the same pages; more would take longer to read after a crash (this many took 30 to 50 ms).
-const WAL_PAGES: i64 = 4000;
+const WAL_PAGES: i32 = 4000;
+/// After so many jobs that came alone the next one that does is committed by whoever asks.
+const ALONE: u32 = 8;
+/// A disk that takes longer to commit is too slow to let a caller's thread wait for it.
+const QUICK: Duration = Duration::from_millis(1);
 
 /// What the writer can be asked for.
 #[derive(Debug)]
 pub(super) enum Ask {
-    Put { key: ObjectKey, seen: Option<Seen>, record: Record },
-    Cas { name: String, seen: Option<Rev>, new: Bytes },
-    Hint { shard: u32, key: ObjectKey, due: Option<u64>, version: Version },
+    Put {
+        key: ObjectKey,
+        seen: Option<Seen>,
+        record: Record,
+    },
+    Cas {
+        name: String,
+        seen: Option<Rev>,
+        new: Bytes,
+    },
+    Hint {
+        shard: u32,
+        key: ObjectKey,
+        due: Option<u64>,
+        version: Version,
+    },
+    /// Answered by `Stored` with the number of records that went.
+    Purge,
 }
 
 struct Job {
@@ -60,6 +87,8 @@ struct Queue {
     jobs: VecDeque<Job>,
     /// The thread waits to be woken.
     idle: bool,
+    /// Batches of one job since the last larger one.
+    alone: u32,
     /// No more jobs come: the thread ends when it has done those there are.
     closed: bool,
     /// Why every job is refused.
@@ -70,6 +99,9 @@ struct Queue {
 struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
+    /// Gone when the store is closed. Whoever writes has it locked; the queue is never locked under it for longer than to
+    /// look.
+    file: Mutex<Option<File>>,
     fate: Arc<Fate>,
 }
 
@@ -91,6 +123,7 @@ impl Shared {
         }
         queue.idle = false;
         let count = queue.jobs.len().min(BATCH_MAX);
+        queue.alone = if count == 1 { queue.alone.saturating_add(1) } else { 0 };
         let completer = queue.completer.as_ref().map(|(_, completer)| completer.clone());
         Some((queue.jobs.drain(..count).collect(), completer))
     }
@@ -100,8 +133,10 @@ impl Shared {
         let waiting = {
             let mut queue = self.queue();
             queue.refusal = Some(error.clone());
+            queue.closed = true;
             std::mem::take(&mut queue.jobs)
         };
+        self.wake.notify_one();
         self.fate.fail(error.clone());
         drop(Answers(waiting.into_iter().map(|job| (job.answer, Put::Refused(error.clone()))).collect()));
     }
@@ -115,17 +150,52 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn start(conn: Connection, lock: Lock, fate: Arc<Fate>) -> Result<Self> {
-        let shared = Arc::new(Shared { queue: Mutex::default(), wake: Condvar::new(), fate });
+        let cannot = |error: &dyn std::fmt::Display| Error::config(format!("the store cannot be started: {error}"));
+        let file = Mutex::new(Some(File::new(conn).map_err(|error| cannot(&error))?));
+        let shared = Arc::new(Shared { queue: Mutex::default(), wake: Condvar::new(), file, fate });
         let of_thread = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || write(&of_thread, conn, lock))
-            .map_err(|error| Error::config(format!("the store's thread cannot be started: {error}")))?;
+            .spawn(move || write(&of_thread, lock))
+            .map_err(|error| cannot(&error))?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Puts a job in the queue now; the future is its answer.
+    /// Commits a job now or puts it in the queue; the future is its answer.
     pub(super) fn enqueue(&self, ask: Ask) -> impl Future<Output = Put> + Send + 'static {
+        match self.commit_here(&ask) {
+            Some(put) => Either::Left(ready(put)),
+            None => Either::Right(self.hand_over(ask)),
+        }
+    }
+
+    /// Commits a job on the caller's thread if nobody else has any, nor had lately.
+    fn commit_here(&self, ask: &Ask) -> Option<Put> {
+        let alone = {
+            let queue = self.shared.queue();
+            queue.idle && queue.alone >= ALONE && queue.refusal.is_none()
+        };
+        if !alone {
+            return None;
+        }
+        let mut file = self.shared.file.try_lock().ok()?;
+        let file = file.as_mut().filter(|file| file.quick && !file.is_to_be_folded())?;
+        // The thread waits for other programs; a caller does not.
+        file.conn.busy_timeout(Duration::ZERO).ok()?;
+        let committed = file.commit([ask]);
+        // Sets a number; without it the thread would not wait, which refuses, and loses nothing.
+        let _ = file.conn.busy_timeout(BUSY_TIMEOUT);
+        match committed {
+            Ok(mut puts) => puts.pop(),
+            Err(Failed::Busy(_)) => None,
+            Err(Failed::Broken(error)) => {
+                self.shared.fail(&error);
+                Some(Put::Unknown(error))
+            }
+        }
+    }
+
+    fn hand_over(&self, ask: Ask) -> impl Future<Output = Put> + Send + 'static + use<> {
         let (answer, answered) = oneshot::channel();
         let runtime = Handle::try_current().ok();
         let wake = {
@@ -176,26 +246,20 @@ impl Drop for Writer {
 }
 
 /// The thread's life. The lock goes last, when the file is closed.
-fn write(shared: &Shared, mut conn: Connection, lock: Lock) {
-    let ended = catch_unwind(AssertUnwindSafe(|| write_batches(shared, &mut conn)));
-    let failed = match ended {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(error),
-        Err(_) => Some(Error::internal("the store's thread panicked")),
-    };
-    if let Some(error) = failed {
-        shared.fail(&error);
-        // Closing would fold the WAL: nothing more is to be done to this disk.
-        let _ = conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+fn write(shared: &Shared, lock: Lock) {
+    if catch_unwind(AssertUnwindSafe(|| write_batches(shared))).is_err() {
+        shared.fail(&Error::internal("the store's thread panicked"));
     }
-    drop(conn);
+    drop(shared.file.lock().unwrap_or_else(PoisonError::into_inner).take());
     drop(lock);
 }
 
-/// Commits batch after batch until the store is closed, or the disk fails.
-fn write_batches(shared: &Shared, conn: &mut Connection) -> Result<()> {
+/// Commits batch after batch until the store is closed, or the disk has failed.
+fn write_batches(shared: &Shared) {
     while let Some((jobs, completer)) = shared.take() {
-        match commit(conn, &jobs) {
+        let mut file = shared.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(file) = file.as_mut() else { break };
+        match file.commit(jobs.iter().map(|job| &job.ask)) {
             Ok(puts) => deliver(jobs.into_iter().zip(puts), completer),
             Err(Failed::Busy(error)) => {
                 deliver(jobs.into_iter().map(|job| (job, Put::Refused(error.clone()))), completer)
@@ -204,12 +268,12 @@ fn write_batches(shared: &Shared, conn: &mut Connection) -> Result<()> {
                 // First the store is over, then its callers are told: none may find it still open.
                 shared.fail(&error);
                 deliver(jobs.into_iter().map(|job| (job, Put::Unknown(error.clone()))), completer);
-                return Err(error);
             }
         }
-        fold(conn)?;
+        if let Err(error) = file.fold() {
+            shared.fail(&error);
+        }
     }
-    Ok(())
 }
 
 enum Failed {
@@ -219,7 +283,66 @@ enum Failed {
     Broken(Error),
 }
 
-fn commit(conn: &mut Connection, jobs: &[Job]) -> Result<Vec<Put>, Failed> {
+/// The connection that writes.
+struct File {
+    conn: Connection,
+    /// Pages in the WAL after the last commit, folded ones too.
+    wal_pages: Arc<AtomicI32>,
+    /// The last commit was, and went well.
+    quick: bool,
+    broken: bool,
+}
+
+impl File {
+    fn new(mut conn: Connection) -> rusqlite::Result<Self> {
+        let wal_pages = Arc::new(AtomicI32::new(0));
+        let counted = Arc::clone(&wal_pages);
+        conn.wal_hook(Some(move |_: &mut Wal, pages| {
+            counted.store(pages, Relaxed);
+            Ok(())
+        }))?;
+        Ok(Self { conn, wal_pages, quick: false, broken: false })
+    }
+
+    /// Does all of it as one transaction.
+    fn commit<'a>(&mut self, asks: impl IntoIterator<Item = &'a Ask>) -> Result<Vec<Put>, Failed> {
+        self.quick = false;
+        let began = clock::now();
+        let panicked = |_| Err(Failed::Broken(Error::internal("the store panicked")));
+        let committed = catch_unwind(AssertUnwindSafe(|| transact(&mut self.conn, asks))).unwrap_or_else(panicked);
+        self.quick = committed.is_ok() && began.elapsed() < QUICK;
+        if let Err(Failed::Broken(_)) = committed {
+            self.give_up();
+        }
+        committed
+    }
+
+    fn is_to_be_folded(&self) -> bool {
+        self.wal_pages.load(Relaxed) >= WAL_PAGES
+    }
+
+    /// Folds the WAL into the database when it has grown, after the answers have left. It waits for no reader.
+    fn fold(&mut self) -> Result<()> {
+        if self.broken || !self.is_to_be_folded() {
+            return Ok(());
+        }
+        match self.conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+            Err(error) if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) => {
+                self.give_up();
+                Err(disk("folding the WAL", &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Closing would fold the WAL: nothing more is to be done to this disk.
+    fn give_up(&mut self) {
+        self.broken = true;
+        let _ = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+    }
+}
+
+fn transact<'a>(conn: &mut Connection, asks: impl IntoIterator<Item = &'a Ask>) -> Result<Vec<Put>, Failed> {
     let broken = |error: rusqlite::Error| Failed::Broken(disk("writing", &error));
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| {
         match error.sqlite_error_code() {
@@ -229,7 +352,7 @@ fn commit(conn: &mut Connection, jobs: &[Job]) -> Result<Vec<Put>, Failed> {
             _ => broken(error),
         }
     })?;
-    let puts = jobs.iter().map(|job| apply(&tx, &job.ask)).collect::<rusqlite::Result<Vec<Put>>>().map_err(broken)?;
+    let puts = asks.into_iter().map(|ask| apply(&tx, ask)).collect::<rusqlite::Result<Vec<Put>>>().map_err(broken)?;
     tx.commit().map_err(broken)?;
     Ok(puts)
 }
@@ -243,20 +366,6 @@ fn deliver(answered: impl Iterator<Item = (Job, Put)>, completer: Option<mpsc::U
     if let Some(completer) = completer {
         // Comes back and is dropped, which sends the answers, when the completer's runtime has ended.
         let _ = completer.send(there);
-    }
-}
-
-/// Folds the WAL into the database when it has grown, after the answers have left. It waits for no reader.
-fn fold(conn: &Connection) -> Result<()> {
-    let pages = |mode: &str| -> rusqlite::Result<i64> {
-        let sql = format!("PRAGMA wal_checkpoint({mode})");
-        conn.prepare_cached(&sql)?.query_row([], |row| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?))
-    };
-    let folded = pages("NOOP").and_then(|waiting| if waiting < WAL_PAGES { Ok(waiting) } else { pages("PASSIVE") });
-    match folded {
-        Ok(_) => Ok(()),
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(()),
-        Err(error) => Err(disk("folding the WAL", &error)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Datastores with one fault each.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -46,6 +47,10 @@ enum Fault {
     CriesWolf,
     /// Lists what was there some pages ago.
     ListsLate,
+    /// Purges what lives, and says that all was deleted.
+    PurgesLife,
+    /// Purges nothing, and says that all is gone.
+    PurgesNothing,
     /// Panics on a name it does not like.
     Panics,
 }
@@ -60,6 +65,7 @@ struct Broken {
     late: Mutex<Vec<ObjectKey>>,
     versions: Mutex<BTreeMap<ObjectKey, Version>>,
     hints: Mutex<Hints>,
+    purged: AtomicBool,
 }
 
 impl Broken {
@@ -72,6 +78,7 @@ impl Broken {
             late: Mutex::default(),
             versions: Mutex::default(),
             hints: Mutex::default(),
+            purged: AtomicBool::default(),
         }
     }
 
@@ -149,6 +156,7 @@ impl Datastore for Broken {
         Box::pin(async move {
             let there = self.inner.load(key).await?;
             match (self.fault, there) {
+                (Fault::PurgesLife, Some(_)) if self.purged.load(Relaxed) => Ok(None),
                 (Fault::RemovesDeleted, Some(there)) if there.record.is_deleted() => Ok(None),
                 (Fault::ReadsTorn, Some(mut there)) => {
                     tokio::time::sleep(Duration::from_micros(100)).await;
@@ -198,6 +206,17 @@ impl Datastore for Broken {
 
     fn scan<'a>(&'a self, what: &'a Scan, after: Option<&'a str>, limit: usize) -> BoxFuture<'a, Result<Page>> {
         Box::pin(self.scan_broken(what, after, limit))
+    }
+
+    fn purge(&self) -> BoxFuture<'_, Result<u64>> {
+        match self.fault {
+            Fault::PurgesLife => Box::pin(async {
+                self.purged.store(true, Relaxed);
+                Ok(1)
+            }),
+            Fault::PurgesNothing => Box::pin(future::ready(Ok(20))),
+            _ => self.inner.purge(),
+        }
     }
 
     fn failed(&self) -> BoxFuture<'_, Error> {
@@ -259,6 +278,10 @@ broken_datastores! {
         a_store_in_order_has_not_failed;
     a_list_that_lags_is_found: ListsLate caught by
         a_list_has_each_object_of_its_type_once an_object_born_again_is_listed;
+    a_purge_of_what_lives_is_found: PurgesLife caught by
+        a_purge_removes_what_is_deleted_and_nothing_else;
+    a_purge_that_leaves_what_it_says_is_gone_is_found: PurgesNothing caught by
+        a_purge_removes_what_is_deleted_and_nothing_else;
     a_panic_is_found_and_told: Panics caught by
         ids_of_every_legal_shape_are_kept;
 }

@@ -161,6 +161,10 @@ impl<D: Datastore> Datastore for Shaky<D> {
         if self.read_fails() { Box::pin(async { Err(lost()) }) } else { self.inner.scan(what, after, limit) }
     }
 
+    fn purge(&self) -> BoxFuture<'_, Result<u64>> {
+        if self.read_fails() { Box::pin(async { Err(lost()) }) } else { self.inner.purge() }
+    }
+
     fn failed(&self) -> BoxFuture<'_, Error> {
         self.inner.failed()
     }

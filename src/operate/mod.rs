@@ -1,0 +1,108 @@
+//! # operate: the commands beside serving
+//!
+//! Adds: what an operator asks of a store and its caches without a server: its schema, whether it can do what is needed
+//! of it, where one object is, and a purge.
+//! Never knows: flags, environment, HTTP. It stands above the rooms, beside `serve`, and goes through their doors alone.
+//! Door: [`Task`] and [`run`].
+
+mod console;
+mod doctor;
+mod explain;
+mod probes;
+mod purge;
+mod schema;
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::config::url::redacted;
+use crate::error::{Error, Result};
+use crate::storage::Datastore;
+
+/// What a program is asked to do instead of serving.
+#[derive(clap::Subcommand, Clone, Debug)]
+pub(crate) enum Task {
+    /// Print or apply the tables that the store needs
+    #[command(subcommand, arg_required_else_help = false)]
+    Schema(SchemaTask),
+    /// Try all that is needed of the store and the caches, and say what is wrong
+    Doctor,
+    /// Say where an object is, and whether all who have it agree
+    Explain {
+        /// The object, such as /objects/counter/visits
+        uri: String,
+        /// Answer with one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove the records of deleted objects for good, while no server runs
+    Purge {
+        /// Do not ask first
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// What is to be done with the schema.
+#[derive(clap::Subcommand, Clone, Debug)]
+pub(crate) enum SchemaTask {
+    /// Print the statements
+    Print,
+    /// Show what is missing and make it, after asking
+    Apply {
+        /// Do not ask first
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// What the commands are about.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// The settings in effect.
+    pub(crate) config: Config,
+    /// The program's own store and its name, which takes the place of the URL.
+    pub(crate) own_store: Option<(Arc<dyn Datastore>, Arc<str>)>,
+}
+
+impl Target {
+    /// The store as a server would open it, with all checks of the start.
+    async fn open(&self) -> Result<Arc<dyn Datastore>> {
+        match &self.own_store {
+            Some((store, _)) => Ok(Arc::clone(store)),
+            None => crate::storage::open(&self.config).await,
+        }
+    }
+
+    /// The same, for those who want something of what is there already: nothing is made.
+    async fn open_existing(&self) -> Result<Arc<dyn Datastore>> {
+        if self.own_store.is_none() {
+            crate::storage::check_existing(&self.config)?;
+        }
+        self.open().await
+    }
+
+    /// The store's name, as it may be shown.
+    fn shown(&self) -> String {
+        self.own_store.as_ref().map_or_else(|| redacted(&self.config.store), |(_, name)| name.to_string())
+    }
+}
+
+/// Does it; answers the exit code.
+///
+/// # Errors
+/// What is wrong, in one line: `config` when it is the settings or what was asked for.
+pub(crate) async fn run(task: Task, target: Target) -> Result<i32> {
+    match task {
+        Task::Schema(SchemaTask::Print) => schema::print(&target),
+        Task::Schema(SchemaTask::Apply { yes }) => schema::apply(&target, yes).await,
+        Task::Doctor => doctor::doctor(&target).await,
+        Task::Explain { uri, json } => explain::explain(&target, &uri, json).await,
+        Task::Purge { yes } => purge::purge(&target, yes).await,
+    }
+}
+
+/// Refuses for a reason that is none of the settings: the exit code is 1.
+fn refuse(why: impl Into<String>) -> Error {
+    Error::new(crate::error::Kind::StoreUnavailable, why.into())
+}

@@ -1,0 +1,45 @@
+//! `purge`: removes for good what deletion keeps, while no server runs.
+
+use super::console::{agreed, say};
+use super::{Target, refuse};
+use crate::cache::Cache;
+use crate::error::{Error, Result};
+use crate::locks::{Incarnation, Look};
+
+pub(super) async fn purge(target: &Target, yes: bool) -> Result<i32> {
+    let store = target.open_existing().await?;
+    if !store.caps().exclusive {
+        let cache = Cache::new(store.clone(), 0);
+        let up = Look::new(&cache).watch().await?;
+        if !up.is_empty() {
+            return Err(in_use(&up));
+        }
+    }
+    say(format!("store: {}", target.shown()));
+    let question = "remove the records of all deleted objects for good, with what they remember of calls with an \
+                    Idempotency-Key?";
+    if !agreed(question, yes)? {
+        say("nothing was removed");
+        return Ok(1);
+    }
+    let count = store.purge().await?;
+    say(format!("records of deleted objects removed: {count}"));
+    Ok(0)
+}
+
+fn in_use(up: &[(Incarnation, bool)]) -> Error {
+    let lives = up.iter().map(|(life, beats)| {
+        let Incarnation { id, node, .. } = life;
+        let is = if *beats { "beats" } else { "has stood still for 3 s and is probably dead" };
+        format!("{node} ({id}) {is}")
+    });
+    let mut cure = String::new();
+    if up.iter().any(|(_, beats)| *beats) {
+        cure += "; stop those that beat with SIGTERM";
+    }
+    if up.iter().any(|(_, beats)| !beats) {
+        cure += "; for one that is dead start a server of the same name, which ends it, and stop that with SIGTERM";
+    }
+    let lives = lives.collect::<Vec<_>>().join(", ");
+    refuse(format!("nothing was removed, since the store is in use: {lives}{cure}"))
+}

@@ -1,0 +1,101 @@
+//! What can go wrong with a request, and the one thing that must be known of it: whether it may have had an effect.
+
+use scylla::deserialize::TypeCheckError;
+use scylla::errors::{
+    DbError, DeserializationError, ExecutionError, IntoRowsResultError, MaybeFirstRowError, NewSessionError,
+    NextRowError, PagerExecutionError, PrepareError, RequestAttemptError, RowsError,
+};
+
+use crate::error::{Error, Kind};
+use crate::model::{Cas, Put};
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    /// The servers cannot be reached, or do not let us in.
+    #[error("{0}")]
+    Connect(#[from] NewSessionError),
+    /// A statement does not fit what is there.
+    #[error("{0}")]
+    Prepare(#[from] PrepareError),
+    /// A request was not answered, or with an error.
+    #[error("{0}")]
+    Execute(#[from] ExecutionError),
+    /// An answer is not of the shape it must have.
+    #[error("an answer cannot be read: {0}")]
+    Answer(String),
+    /// A row was written by something else than this program.
+    #[error("{0}")]
+    Foreign(String),
+}
+
+macro_rules! answers {
+    ($($error:ty),*) => {
+        $(impl From<$error> for Fault {
+            fn from(error: $error) -> Self {
+                Self::Answer(error.to_string())
+            }
+        })*
+    };
+}
+answers!(
+    IntoRowsResultError,
+    MaybeFirstRowError,
+    RowsError,
+    DeserializationError,
+    TypeCheckError,
+    PagerExecutionError,
+    NextRowError
+);
+
+impl Fault {
+    /// Whether the request certainly had no effect and never will: it was not sent at all, or the server that got it
+    /// refused it before it did anything.
+    ///
+    /// Everything else may have had one: a timeout on either side, a lost connection, and also `Unavailable`, an
+    /// overloaded server and a failure of some replicas, which a server may answer when others have the write already.
+    pub(super) fn is_without_effect(&self) -> bool {
+        match self {
+            Self::Execute(
+                ExecutionError::BadQuery(_) | ExecutionError::EmptyPlan | ExecutionError::ConnectionPoolError(_),
+            ) => true,
+            Self::Execute(ExecutionError::LastAttemptError(error)) => match error {
+                RequestAttemptError::SerializationError(_)
+                | RequestAttemptError::CqlRequestSerialization(_)
+                | RequestAttemptError::UnableToAllocStreamId => true,
+                RequestAttemptError::DbError(error, _) => matches!(
+                    error,
+                    DbError::SyntaxError | DbError::Invalid | DbError::Unauthorized | DbError::ConfigError
+                ),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// As the rooms above know it.
+    pub(super) fn error(self, operation: &'static str) -> Error {
+        let error = match &self {
+            Self::Foreign(why) => {
+                Error::new(Kind::RecordCorrupt, "the stored record was written by something else").with_detail(why)
+            }
+            _ => Error::store(one_line(&self.to_string())),
+        };
+        error.with_operation(operation)
+    }
+
+    /// The answer of a put or a hint that went wrong.
+    pub(super) fn put(self, operation: &'static str) -> Put {
+        if self.is_without_effect() { Put::Refused(self.error(operation)) } else { Put::Unknown(self.error(operation)) }
+    }
+
+    /// The answer of a compare-and-set that went wrong: there is no other than `Unknown`.
+    pub(super) fn cas(self) -> Cas {
+        Cas::Unknown(self.error("cas"))
+    }
+}
+
+/// A driver's text, without its line breaks.
+pub(super) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,199 @@
+//! # Cassandra and Scylla
+//!
+//! Adds: durability on a quorum of replicas, shared by many processes. A put is one plain quorum write with the version as
+//! its timestamp, so the highest version wins and no put is ever refused for another (ordering `Ordered`): whoever takes an
+//! object over seals it. Registers are lightweight transactions on a table of their own.
+//! Never knows: what an object is, who owns it, what a register says.
+//! Door: [`Cassandra`], [`schema_print`] and [`schema_apply`]. `settings` reads the URL, `session` sees to it that no
+//! statement leaves anything to the driver's defaults, `registers`, `records`, `roster` and `hints` are one table each,
+//! `purge` removes what is deleted,
+//! `facts` and `checks` are what start-up reads and what it refuses, `fault` knows which failures had no effect.
+//!
+//! Nothing is tried again in here: a request is sent once, and after [`session::REQUEST_MAX`] its outcome is unknown.
+
+use std::sync::Arc;
+
+use futures_util::future::{self, BoxFuture};
+use scylla::client::session::Session;
+
+use self::fault::Fault;
+use self::hints::Hints;
+use self::purge::Purge;
+use self::records::Records;
+use self::registers::Registers;
+use self::roster::Roster;
+use self::settings::Settings;
+use super::{Datastore, check_put};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::model::{
+    Caps, Cas, Entry, Loaded, ObjectKey, Ordering, Page, Put, Record, Register, Rev, Scan, Seen, Version,
+};
+
+mod checks;
+mod facts;
+mod fault;
+mod hints;
+mod pinned;
+mod purge;
+mod records;
+mod registers;
+mod roster;
+mod schema;
+mod session;
+mod settings;
+mod tls;
+mod written;
+
+pub use schema::{schema_apply, schema_print};
+
+/// A larger record is refused, in bytes. A server takes writes of half a segment of its commit log (16 MiB as it is
+/// delivered), and a quorum write keeps several copies in memory.
+const RECORD_BYTES_MAX: usize = 2 << 20;
+
+/// A [`Datastore`] in a keyspace of a Cassandra or Scylla cluster.
+pub struct Cassandra {
+    shown: String,
+    caps: Caps,
+    registers: Registers,
+    records: Arc<Records>,
+    roster: Arc<Roster>,
+    hints: Hints,
+    purge: Purge,
+}
+
+impl Cassandra {
+    /// Connects to the cluster that `config.store` names, and checks that it keeps what this store promises. It changes
+    /// nothing there: tables are made by [`schema_apply`].
+    ///
+    /// # Errors
+    /// `config`, in one line: what is wrong with the URL or the cluster, and what to change.
+    pub async fn open(config: &Config) -> Result<Self> {
+        let settings = Settings::read(config)?;
+        let session = connected(&settings).await?;
+        let unreadable = |fault: Fault| unreachable(&settings, &fault);
+        let facts = facts::read(&session, &settings.tables).await.map_err(unreadable)?;
+        let found = checks::check(&settings, &facts)?;
+        session::narrow(&session, &found.scope);
+        let (scope, tables) = (&found.scope, &settings.tables);
+        let misfit = |fault: Fault| checks::misfit(&settings, &fault);
+        let records = Arc::new(Records::prepare(&session, scope, tables).await.map_err(misfit)?);
+        let roster = Roster::prepare(&session, &records, scope, tables).await.map_err(misfit)?;
+        let hints = Hints::prepare(&session, scope, tables).await.map_err(misfit)?;
+        let registers = Registers::prepare(&session, scope, tables).await.map_err(misfit)?;
+        registers.probe().await.map_err(|fault| checks::no_transactions(&settings, scope, &fault))?;
+        tracing::info!(
+            store = settings.shown,
+            scope = ?found.scope,
+            durability = ?found.durability,
+            commitlog = found.commitlog,
+            "connected"
+        );
+        let caps = Caps {
+            ordering: Ordering::Ordered,
+            exclusive: false,
+            durability: found.durability,
+            record_bytes_max: RECORD_BYTES_MAX,
+        };
+        let purge = Purge::new(&session, scope, tables, &roster);
+        Ok(Self { shown: settings.shown, caps, registers, records, roster, hints, purge })
+    }
+
+    async fn put_record(&self, key: &ObjectKey, seen: Option<&Seen>, record: &Record) -> Put {
+        if let Err(error) = check_put(&self.caps, seen, record) {
+            return Put::Refused(error);
+        }
+        let Ok(state) = std::str::from_utf8(&record.state) else {
+            return Put::Refused(Error::internal("a put of a state that is no text"));
+        };
+        let deleted = record.is_deleted();
+        if deleted && let Err(fault) = self.roster.goes(key, record.version).await {
+            return fault.put("put");
+        }
+        if let Err(fault) = self.records.put(key, record, state).await {
+            return fault.put("put");
+        }
+        if deleted {
+            self.roster.gone(key, record.version);
+        } else if let Err(fault) = self.roster.lives(key, record.version).await {
+            return Put::Unknown(fault.error("put"));
+        }
+        Put::Stored(Rev::Number(record.version.as_u64()))
+    }
+}
+
+async fn connected(settings: &Settings) -> Result<Arc<Session>> {
+    let session = session::connect(settings).await?;
+    session.map(Arc::new).map_err(|fault| unreachable(settings, &fault))
+}
+
+fn unreachable(settings: &Settings, fault: &Fault) -> Error {
+    Error::config(format!(
+        "{:?} cannot be used: {}; see that these servers run and let this user in, or name others",
+        settings.shown,
+        fault::one_line(&fault.to_string())
+    ))
+}
+
+impl std::fmt::Debug for Cassandra {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cassandra").field("store", &self.shown).finish_non_exhaustive()
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl Datastore for Cassandra {
+    fn caps(&self) -> Caps {
+        self.caps
+    }
+
+    fn get<'a>(&'a self, register: &'a Register) -> BoxFuture<'a, Result<Option<Entry>>> {
+        Box::pin(self.registers.get(register))
+    }
+
+    fn cas<'a>(&'a self, register: &'a Register, seen: Option<&'a Rev>, new: &'a [u8]) -> BoxFuture<'a, Cas> {
+        Box::pin(self.registers.cas(register, seen, new))
+    }
+
+    fn load<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Loaded>>> {
+        Box::pin(async move {
+            let record = self.records.load(key).await.map_err(|fault| fault.error("load").with_key(key))?;
+            Ok(record.map(|record| Loaded { rev: Rev::Number(record.version.as_u64()), record }))
+        })
+    }
+
+    fn version<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Version>>> {
+        Box::pin(async move { self.records.version(key).await.map_err(|fault| fault.error("version").with_key(key)) })
+    }
+
+    fn put<'a>(&'a self, key: &'a ObjectKey, seen: Option<&'a Seen>, record: &'a Record) -> BoxFuture<'a, Put> {
+        Box::pin(async move {
+            match self.put_record(key, seen, record).await {
+                Put::Refused(error) => Put::Refused(error.with_key(key)),
+                Put::Unknown(error) => Put::Unknown(error.with_key(key)),
+                answer => answer,
+            }
+        })
+    }
+
+    fn hint<'a>(&'a self, shard: u32, key: &'a ObjectKey, due: Option<u64>, version: Version) -> BoxFuture<'a, Put> {
+        Box::pin(self.hints.put(shard, key, due, version))
+    }
+
+    fn scan<'a>(&'a self, what: &'a Scan, after: Option<&'a str>, limit: usize) -> BoxFuture<'a, Result<Page>> {
+        let limit = limit.max(1);
+        match what {
+            Scan::Registers(prefix) => Box::pin(self.registers.page(what, prefix, after, limit)),
+            Scan::Objects(type_name) => Box::pin(self.roster.page(what, type_name, after, limit)),
+            Scan::Hints(shard) => Box::pin(self.hints.page(what, *shard, after, limit)),
+        }
+    }
+
+    fn purge(&self) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(async move { self.purge.run().await.map_err(|fault| fault.error("purge")) })
+    }
+
+    fn failed(&self) -> BoxFuture<'_, Error> {
+        Box::pin(future::pending())
+    }
+}

@@ -1,0 +1,184 @@
+//! Registers: one row each, changed by lightweight transactions alone.
+//!
+//! # Why a plain quorum read is enough
+//!
+//! A transaction that answers `applied` has committed at a quorum of the scope, so a plain quorum read that begins later
+//! meets one of those replicas and sees it, or something newer. That is what [`Datastore::get`] promises, and all that a
+//! confirm (rule R5) needs, since a kill is the killer's own applied transaction. What a read shows was decided: replicas
+//! have only values that a quorum had accepted, and any later transaction must first finish those. And it never goes back,
+//! since the read repair of a quorum read (which start-up checks) writes what it shows to a quorum first.
+//!
+//! What it may miss is a transaction nobody was told the end of: that is `Unknown` to its caller, and may be seen now or
+//! later. (Scylla may also tell of a `Mismatch` with a value that only one replica has learned, and a read may show the one
+//! before. Rule R1 takes neither a mismatch nor a read for a proof.)
+//!
+//! A read through a ballot would see those as well. It would cost four round trips instead of one, fail under contention
+//! as transactions do, and make every confirm an opponent of the node's own beats, which are on the same partition.
+//!
+//! [`Datastore::get`]: crate::storage::Datastore::get
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use scylla::client::session::Session;
+use scylla::response::query_result::QueryRowsResult;
+use scylla::statement::prepared::PreparedStatement;
+use scylla::value::{CqlValue, Row};
+use uuid::{Builder, Uuid};
+
+use super::fault::Fault;
+use super::session::{self, Scope};
+use super::settings::Tables;
+use crate::clock::Random;
+use crate::error::{Error, Result};
+use crate::model::{Cas, Entry, Item, Page, Register, Rev, Scan};
+use crate::storage::cursor;
+
+/// Rows a listing asks for at once.
+const CHUNK: usize = 256;
+/// The least token, where a listing begins.
+const FIRST_TOKEN: i64 = i64::MIN;
+
+#[derive(Debug)]
+pub(super) struct Registers {
+    session: Arc<Session>,
+    get: PreparedStatement,
+    create: PreparedStatement,
+    set: PreparedStatement,
+    list: PreparedStatement,
+    random: Random,
+}
+
+impl Registers {
+    pub(super) async fn prepare(session: &Arc<Session>, scope: &Scope, tables: &Tables) -> Result<Self, Fault> {
+        let register = tables.name("register");
+        let get = format!("SELECT rev, v FROM {register} WHERE k = ?");
+        let create = format!("INSERT INTO {register} (k, rev, v) VALUES (?, ?, ?) IF NOT EXISTS");
+        let set = format!("UPDATE {register} SET rev = ?, v = ? WHERE k = ? IF rev = ?");
+        let list = format!("SELECT token(k), k, rev, v FROM {register} WHERE token(k) >= ? LIMIT ?");
+        Ok(Self {
+            get: session::prepare(session, scope, &get).await?,
+            create: session::prepare_transaction(session, scope, &create).await?,
+            set: session::prepare_transaction(session, scope, &set).await?,
+            list: session::prepare(session, scope, &list).await?,
+            session: Arc::clone(session),
+            random: Random::from_os(),
+        })
+    }
+
+    pub(super) async fn get(&self, register: &Register) -> Result<Option<Entry>> {
+        self.read(register.name()).await.map_err(|fault| fault.error("get"))
+    }
+
+    async fn read(&self, name: &str) -> Result<Option<Entry>, Fault> {
+        let rows = session::rows(&self.session, &self.get, (name,)).await?;
+        let row = rows.maybe_first_row::<(Option<Uuid>, Option<String>)>()?;
+        row.map(|(rev, value)| entry(name, rev, value)).transpose()
+    }
+
+    pub(super) async fn cas(&self, register: &Register, seen: Option<&Rev>, new: &[u8]) -> Cas {
+        let name = register.name();
+        let Ok(new) = std::str::from_utf8(new) else {
+            return Cas::Unknown(Error::internal(format!("the register {name} was to be set to what is no text")));
+        };
+        // Every write has a mark of its own, so that none ever comes back.
+        let rev = Builder::from_random_bytes(self.random.next_bytes()).into_uuid();
+        let sent = match seen.map(parse) {
+            None => session::rows(&self.session, &self.create, (name, rev, new)).await,
+            Some(Some(seen)) => session::rows(&self.session, &self.set, (rev, new, name, seen)).await,
+            // No mark of ours, so it is not the one that is there.
+            Some(None) => return Cas::Mismatch,
+        };
+        match sent.and_then(|rows| applied(&rows)) {
+            Ok(true) => Cas::Applied(Rev::Text(rev.to_string().into())),
+            Ok(false) => Cas::Mismatch,
+            Err(fault) => fault.cas(),
+        }
+    }
+
+    /// One page of the registers whose names begin with a prefix, in the order of their tokens.
+    ///
+    /// The cursor is `token name`. Registers are few and never removed, so it reads all of them and shows some.
+    pub(super) async fn page(&self, what: &Scan, prefix: &str, after: Option<&str>, limit: usize) -> Result<Page> {
+        let mut last = match after.map(|after| cursor::decode(what, after)).transpose()? {
+            None => None,
+            Some(last) => Some(read_position(&last).ok_or_else(|| Error::internal(format!("the cursor {last:?}")))?),
+        };
+        let mut page = Page::default();
+        loop {
+            let rows = self.chunk(last.as_ref()).await.map_err(|fault| fault.error("scan"))?;
+            let ended = rows.len() < CHUNK;
+            for (token, name, entry) in rows {
+                let at = (token, name);
+                // Of names with one token, which come together in their own order.
+                if last.as_ref().is_some_and(|last| at <= *last) {
+                    continue;
+                }
+                if page.items.len() == limit {
+                    page.next = last.map(|(token, name)| cursor::encode(what, &format!("{token} {name}")));
+                    return Ok(page);
+                }
+                if at.1.starts_with(prefix) {
+                    page.items.push(Item::Register(Register::named(&at.1), entry));
+                }
+                last = Some(at);
+            }
+            if ended {
+                return Ok(page);
+            }
+        }
+    }
+
+    async fn chunk(&self, last: Option<&(i64, String)>) -> Result<Vec<(i64, String, Entry)>, Fault> {
+        let from = last.map_or(FIRST_TOKEN, |(token, _)| *token);
+        let rows = session::rows(&self.session, &self.list, (from, CHUNK as i32)).await?;
+        let rows = rows.rows::<(i64, String, Option<Uuid>, Option<String>)>()?;
+        rows.map(|row| {
+            let (token, name, rev, value) = row?;
+            let entry = entry(&name, rev, value)?;
+            Ok((token, name, entry))
+        })
+        .collect()
+    }
+
+    /// Whether transactions work at all here: a ballot is held over a change that cannot apply, so nothing is written.
+    pub(super) async fn probe(&self) -> Result<(), Fault> {
+        let nobody = Builder::from_random_bytes(self.random.next_bytes()).into_uuid();
+        let rows = session::rows(&self.session, &self.set, (nobody, "", "probe", nobody)).await?;
+        match applied(&rows)? {
+            false => self.read("probe").await.map(|_| ()),
+            true => Err(Fault::Answer("a change of a register that is not there was answered as applied".into())),
+        }
+    }
+}
+
+fn parse(rev: &Rev) -> Option<Uuid> {
+    match rev {
+        Rev::Text(text) => text.parse().ok(),
+        Rev::Number(_) => None,
+    }
+}
+
+fn read_position(text: &str) -> Option<(i64, String)> {
+    let (token, name) = text.split_once(' ')?;
+    Some((token.parse().ok()?, name.to_owned()))
+}
+
+fn entry(name: &str, rev: Option<Uuid>, value: Option<String>) -> Result<Entry, Fault> {
+    match (rev, value) {
+        (Some(rev), Some(value)) => Ok(Entry { value: Bytes::from(value), rev: Rev::Text(rev.to_string().into()) }),
+        _ => Err(Fault::Foreign(format!("the register {name} has no rev or no value"))),
+    }
+}
+
+/// What a transaction answered. By the column's name: which others there are, and where, depends on the server and on the
+/// answer.
+fn applied(rows: &QueryRowsResult) -> Result<bool, Fault> {
+    let none = || Fault::Answer("a transaction's answer has no [applied]".into());
+    let (at, _) = rows.column_specs().get_by_name("[applied]").ok_or_else(none)?;
+    let row = rows.maybe_first_row::<Row>()?.ok_or_else(none)?;
+    match row.columns.get(at) {
+        Some(Some(CqlValue::Boolean(applied))) => Ok(*applied),
+        _ => Err(none()),
+    }
+}

@@ -1,0 +1,4 @@
+//! Cassandra: the kit on three real nodes, and what this store promises beyond the contract.
+
+mod kit;
+mod world;

@@ -1,0 +1,98 @@
+//! The nodes, and keyspaces and tables on them for each test.
+//!
+//! To make four tables takes seconds and to drop them longer, so sets of tables are kept in one keyspace, and emptied
+//! before each use.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use remote_object::Config;
+use remote_object::conformance::Place;
+use remote_object::storage::schema_apply;
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use scylla::statement::Statement;
+use tokio::sync::Mutex;
+
+/// Where the sets of tables are.
+const KEYSPACE: &str = "objectd_kit";
+const TABLES: [&str; 4] = ["object", "hint", "roster", "register"];
+/// A set rests a while before it is used again: a request that nobody waited for may come late.
+const SETS_MIN: usize = 6;
+/// A truncation is slow, and slower beside others.
+const SCHEMA_MAX: std::time::Duration = std::time::Duration::from_secs(60);
+
+pub(crate) fn is_there() -> bool {
+    test_stack::cassandra().is_some()
+}
+
+/// The settings of a store in a keyspace; `parameters` begin with `?`, or are empty.
+pub(crate) fn config(keyspace: &str, parameters: &str) -> Config {
+    let hosts = test_stack::cassandra().unwrap();
+    let mut config = Config::default();
+    config.store = format!("cassandra://{hosts}/{keyspace}{parameters}");
+    config.allow_periodic = true;
+    config
+}
+
+/// A session that has nothing to do with the store's.
+pub(crate) async fn session() -> Session {
+    let hosts = test_stack::cassandra().unwrap();
+    SessionBuilder::new().known_nodes(hosts.split(',')).build().await.unwrap()
+}
+
+/// Runs a statement that is not to fail.
+pub(crate) async fn run(session: &Session, text: &str) {
+    let mut statement = Statement::new(text);
+    statement.set_request_timeout(Some(SCHEMA_MAX));
+    session.query_unpaged(statement, &[]).await.unwrap_or_else(|error| panic!("{text}: {error}"));
+}
+
+/// A set of tables in use: whose, and the file that keeps other processes off it.
+struct Set {
+    prefix: String,
+    place: Option<(String, PathBuf)>,
+    _lock: File,
+}
+
+/// Those this process has, the one that rested longest first.
+static SETS: Mutex<Vec<Set>> = Mutex::const_new(Vec::new());
+
+/// The settings of the store of a place: empty tables at first, the same ones for as long as the place is there.
+pub(crate) async fn config_for(place: &Place) -> Config {
+    let mut sets = SETS.lock().await;
+    let of_place = |set: &Set| set.place.as_ref().is_some_and(|(name, _)| name == place.name());
+    if let Some(set) = sets.iter().find(|set| of_place(set)) {
+        return config(KEYSPACE, &format!("?prefix={}", set.prefix));
+    }
+    // A place takes its directory along.
+    let free = |set: &Set| set.place.as_ref().is_none_or(|(_, dir)| !dir.exists());
+    let mut set = match sets.iter().position(free) {
+        Some(at) if sets.len() >= SETS_MIN => sets.remove(at),
+        _ => {
+            let set = new_set(sets.len());
+            schema_apply(&config(KEYSPACE, &format!("?prefix={}", set.prefix))).await.unwrap();
+            set
+        }
+    };
+    set.place = Some((place.name().to_owned(), place.dir().to_owned()));
+    let prefix = set.prefix.clone();
+    sets.push(set);
+    drop(sets);
+    let session = session().await;
+    let tables = TABLES.map(|table| format!("TRUNCATE {KEYSPACE}.{prefix}{table}"));
+    futures_util::future::join_all(tables.iter().map(|text| run(&session, text))).await;
+    config(KEYSPACE, &format!("?prefix={prefix}"))
+}
+
+/// A set that no other process has.
+fn new_set(from: usize) -> Set {
+    for number in from.. {
+        let lock = std::env::temp_dir().join(format!("remote-object-{KEYSPACE}-{number}.lock"));
+        let lock = File::options().create(true).truncate(false).write(true).open(lock).unwrap();
+        if lock.try_lock().is_ok() {
+            return Set { prefix: format!("set{number}_"), place: None, _lock: lock };
+        }
+    }
+    unreachable!("some number is free")
+}
