@@ -186,6 +186,7 @@ impl ServiceBuilder {
             }
         };
         let durability = store.caps().durability;
+        tracing::info!(store = %name, durability = durability.as_str(), "opened the store");
         let cache = Cache::new(store, self.config.limits.l1_bytes);
         let node = self.name.unwrap_or_else(machine_name);
         let locks = Locks::join(cache, &node, Random::from_os()).await?;
@@ -197,7 +198,7 @@ impl ServiceBuilder {
         let host = Host::new(registry, locks, config, elsewhere);
         Ok(Service {
             #[cfg(feature = "http")]
-            api: Api::new(host.clone(), &name),
+            api: Api::new(host.clone(), &name, durability),
             host,
             store: name,
             durability,
