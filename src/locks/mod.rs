@@ -11,6 +11,6 @@ mod incarnation;
 mod registers;
 mod shards;
 
-pub use crate::cache::Published;
+pub use crate::cache::{CacheCounts, PoolCounts, Published, Tier};
 pub use hold::{Commit, Hold};
 pub use shards::Locks;

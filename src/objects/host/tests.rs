@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::cache::Cache;
+use crate::cache::{Cache, Pools};
 use crate::clock::Random;
 use crate::model::Version;
 use crate::prelude::*;
@@ -35,7 +35,7 @@ impl Sum {
 }
 
 async fn host() -> Host {
-    let cache = Cache::new(Memory::store(), 1 << 20);
+    let cache = Cache::new(Memory::store(), 1 << 20, Pools::default());
     let locks = Locks::join(cache, "node", Random::seeded(1)).await.unwrap();
     let registry = Registry::new(&[TypeDef::of::<Sum>()], false).unwrap();
     Host::new(registry, locks, Arc::default(), None)
