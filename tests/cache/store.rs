@@ -105,6 +105,10 @@ impl Datastore for Counting {
         self.inner.scan(what, after, limit)
     }
 
+    fn purge(&self) -> BoxFuture<'_, Result<u64>> {
+        self.inner.purge()
+    }
+
     fn failed(&self) -> BoxFuture<'_, Error> {
         self.inner.failed()
     }
