@@ -149,7 +149,8 @@ fn one_text(rows: &Result<QueryRowsResult, Fault>) -> Option<String> {
 
 /// Whether a server says that it has no such table, or does not show it to us.
 fn is_refusal(fault: &Fault) -> bool {
-    let Fault::Execute(ExecutionError::LastAttemptError(RequestAttemptError::DbError(error, _))) = fault else {
+    let Fault::Execute(failed) = fault else { return false };
+    let ExecutionError::LastAttemptError(RequestAttemptError::DbError(error, _)) = &**failed else {
         return false;
     };
     matches!(error, DbError::Invalid | DbError::Unauthorized | DbError::SyntaxError)

@@ -14,13 +14,13 @@ use crate::model::{Cas, Put};
 pub(super) enum Fault {
     /// The servers cannot be reached, or do not let us in.
     #[error("{0}")]
-    Connect(#[from] NewSessionError),
+    Connect(Box<NewSessionError>),
     /// A statement does not fit what is there.
     #[error("{0}")]
-    Prepare(#[from] PrepareError),
+    Prepare(Box<PrepareError>),
     /// A request was not answered, or with an error.
     #[error("{0}")]
-    Execute(#[from] ExecutionError),
+    Execute(Box<ExecutionError>),
     /// An answer is not of the shape it must have.
     #[error("an answer cannot be read: {0}")]
     Answer(String),
@@ -28,6 +28,17 @@ pub(super) enum Fault {
     #[error("{0}")]
     Foreign(String),
 }
+
+macro_rules! boxed {
+    ($($error:ident as $variant:ident),*) => {
+        $(impl From<$error> for Fault {
+            fn from(error: $error) -> Self {
+                Self::$variant(Box::new(error))
+            }
+        })*
+    };
+}
+boxed!(NewSessionError as Connect, PrepareError as Prepare, ExecutionError as Execute);
 
 macro_rules! answers {
     ($($error:ty),*) => {
@@ -55,11 +66,10 @@ impl Fault {
     /// Everything else may have had one: a timeout on either side, a lost connection, and also `Unavailable`, an
     /// overloaded server and a failure of some replicas, which a server may answer when others have the write already.
     pub(super) fn is_without_effect(&self) -> bool {
-        match self {
-            Self::Execute(
-                ExecutionError::BadQuery(_) | ExecutionError::EmptyPlan | ExecutionError::ConnectionPoolError(_),
-            ) => true,
-            Self::Execute(ExecutionError::LastAttemptError(error)) => match error {
+        let Self::Execute(error) = self else { return false };
+        match &**error {
+            ExecutionError::BadQuery(_) | ExecutionError::EmptyPlan | ExecutionError::ConnectionPoolError(_) => true,
+            ExecutionError::LastAttemptError(error) => match error {
                 RequestAttemptError::SerializationError(_)
                 | RequestAttemptError::CqlRequestSerialization(_)
                 | RequestAttemptError::UnableToAllocStreamId => true,

@@ -194,8 +194,7 @@ mod tests {
     use super::*;
 
     fn read(url: &str) -> Result<Settings> {
-        let mut config = Config::default();
-        config.store = url.into();
+        let config = Config { store: url.into(), ..Config::default() };
         Settings::read(&config)
     }
 
