@@ -15,14 +15,15 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::clock;
 use crate::config::LogFormat;
 
-/// Writes to stderr from here on, panics included: `RUST_LOG` says what, or else what is of `level` and above. A log that
-/// the program has started itself stays as it is.
+/// Writes to stderr from here on, panics included: `RUST_LOG` says what, or else what is of `level` and above, of a database's
+/// driver no more than warnings. A log that the program has started itself stays as it is.
 pub(crate) fn start(format: LogFormat, level: LevelFilter, program: &str) {
     let asked = std::env::var("RUST_LOG").ok().filter(|text| !text.trim().is_empty());
     let parsed = asked.as_ref().map(|text| text.parse::<Targets>());
     let levels = match &parsed {
         Some(Ok(levels)) => levels.clone(),
-        _ => Targets::new().with_default(level),
+        // The driver tells of every connection it makes.
+        _ => Targets::new().with_default(level).with_target("scylla", level.min(LevelFilter::WARN)),
     };
     let registry = tracing_subscriber::registry().with(levels);
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
+mod broken;
 mod caller;
 mod columns;
 mod deadlines;
@@ -12,7 +13,9 @@ mod keys;
 mod objects;
 mod ordered;
 mod refused;
+mod replicas;
 mod shared;
+mod simulation;
 mod store;
 mod tags;
 mod unknown;

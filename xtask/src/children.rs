@@ -29,13 +29,15 @@ fn crash_with(args: &[String]) -> Result<()> {
     run(program(debug.join("load")).arg("crash").arg("--objectd").arg(debug.join("objectd")).args(args))
 }
 
-/// The benchmark, on what `cargo build --release` makes.
+/// The benchmark, on what `cargo build --release` makes. `--stack` among the arguments: that on Cassandra and memcached.
 ///
 /// # Errors
 /// When something does not build, or a contender cannot be measured.
 pub(crate) fn bench(args: &[String]) -> Result<()> {
+    let (stack, args): (Vec<_>, Vec<_>) = args.iter().partition(|arg| *arg == "--stack");
+    let (task, features) = if stack.is_empty() { ("bench", "") } else { ("stack", " --features stack") };
     let release = target_dir().join("release");
-    run(&mut cargo("build --release --package remote-object --bin objectd"))?;
+    run(&mut cargo(&format!("build --release --package remote-object --bin objectd{features}")))?;
     run(&mut cargo("build --release --package load --package bench-peers"))?;
-    run(program(release.join("load")).arg("bench").arg("--programs").arg(&release).args(args))
+    run(program(release.join("load")).arg(task).arg("--programs").arg(&release).args(args))
 }

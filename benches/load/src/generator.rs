@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
+use crate::report::Cell;
 use crate::wire;
 
 /// Which request is next.
@@ -30,8 +31,13 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
+    /// As a cell of a table.
+    pub(crate) fn cell(&self) -> Cell {
+        Cell { rate: self.rate, p50: self.micros(0.5), p99: self.micros(0.99) }
+    }
+
     /// A quantile of the latency in microseconds.
-    pub(crate) fn micros(&self, quantile: f64) -> f64 {
+    fn micros(&self, quantile: f64) -> f64 {
         self.latency.value_at_quantile(quantile) as f64 / 1000.0
     }
 }

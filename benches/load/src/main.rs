@@ -1,14 +1,18 @@
-//! One load generator for two questions: how fast is it (`load bench`), and what does `kill -9` cost (`load crash`).
+//! One load generator for three questions: how fast is it (`load bench`), how fast on Cassandra and memcached (`load
+//! stack`), and what does `kill -9` cost (`load crash`).
 //!
-//! Both start real servers as children on loopback, know them by HTTP alone, and end what they started. `cargo xtask
+//! They start real servers as children on loopback, know them by HTTP alone, and end what they started. `cargo xtask
 //! bench` and `cargo xtask crash` build the servers and call this.
 
 #![allow(clippy::disallowed_methods, reason = "real time is what is measured here")]
 
 mod bench;
+mod counters;
 mod crash;
 mod generator;
 mod process;
+mod report;
+mod stack;
 mod wire;
 
 use std::process::ExitCode;
@@ -21,6 +25,8 @@ use clap::Parser;
 enum Task {
     /// Measure the contenders side by side
     Bench(bench::Options),
+    /// Measure on Cassandra and memcached beside the driver alone (`cargo xtask bench --stack`)
+    Stack(stack::Options),
     /// Kill the server under load and look for lost, doubled and half writes
     Crash(crash::Options),
 }
@@ -28,6 +34,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Bench(options) => bench::run(&options),
+        Task::Stack(options) => stack::run(&options),
         Task::Crash(options) => crash::run(&options),
     };
     match done {

@@ -274,3 +274,6 @@ pub(super) fn no_transactions(settings: &Settings, scope: &Scope, fault: &Fault)
         one_line(&fault.to_string())
     ))
 }
+
+#[cfg(test)]
+mod tests;

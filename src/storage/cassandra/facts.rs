@@ -166,11 +166,10 @@ fn read_settings(rows: &QueryRowsResult) -> Result<HashMap<String, String>, Faul
 }
 
 async fn read_keyspace(session: &Session, name: &str, scylla: bool) -> Result<Option<Keyspace>, Fault> {
-    let rows = schema(session, "SELECT * FROM system_schema.keyspaces WHERE keyspace_name = ?", name).await?;
+    let rows = schema(session, "keyspaces", name).await?;
     let Some(row) = rows.into_iter().next() else { return Ok(None) };
     let tablets = if scylla {
-        let rows = schema(session, "SELECT * FROM system_schema.scylla_keyspaces WHERE keyspace_name = ?", name).await;
-        match rows {
+        match schema(session, "scylla_keyspaces", name).await {
             Ok(rows) => rows.iter().any(|row| row.contains_key("initial_tablets")),
             Err(fault) if is_refusal(&fault) => false,
             Err(fault) => return Err(fault),
@@ -187,8 +186,7 @@ async fn read_keyspace(session: &Session, name: &str, scylla: bool) -> Result<Op
 }
 
 async fn read_tables(session: &Session, tables: &Tables) -> Result<BTreeMap<String, Table>, Fault> {
-    let text = "SELECT * FROM system_schema.tables WHERE keyspace_name = ?";
-    let rows = schema(session, text, &tables.keyspace).await?;
+    let rows = schema(session, "tables", &tables.keyspace).await?;
     let mut found = BTreeMap::new();
     let mut logged = Vec::new();
     for row in &rows {
@@ -228,12 +226,14 @@ impl Table {
     }
 }
 
-/// Rows of a schema table by their columns' names: which columns there are depends on product and version.
-async fn schema(session: &Session, text: &str, keyspace: &str) -> Result<Vec<HashMap<String, CqlValue>>, Fault> {
+/// What a table of the schema says of a keyspace, by the columns' names: which there are depends on product and version.
+async fn schema(session: &Session, table: &str, keyspace: &str) -> Result<Vec<HashMap<String, CqlValue>>, Fault> {
+    // The name needs no quotes; sent as it is, since old servers refuse to prepare what they do not have.
+    let text = format!("SELECT * FROM system_schema.{table} WHERE keyspace_name = '{keyspace}'");
     let mut statement = Statement::new(text);
     statement.set_consistency(Consistency::LocalOne);
     statement.set_request_timeout(Some(ASK_MAX));
-    let rows = session.query_unpaged(statement, (keyspace,)).await?.into_rows_result()?;
+    let rows = session.query_unpaged(statement, &[]).await?.into_rows_result()?;
     let names: Vec<String> = rows.column_specs().iter().map(|column| column.name().to_owned()).collect();
     let rows = rows.rows::<Row>()?;
     rows.map(|row| {

@@ -6,7 +6,6 @@
 //! Never knows: what an object is, who owns it, what a register says.
 //! Door: [`Cassandra`], [`schema_print`] and [`schema_apply`]. `settings` reads the URL, `session` sees to it that no
 //! statement leaves anything to the driver's defaults, `registers`, `records`, `roster` and `hints` are one table each,
-//! `purge` removes what is deleted,
 //! `facts` and `checks` are what start-up reads and what it refuses, `fault` knows which failures had no effect.
 //!
 //! Nothing is tried again in here: a request is sent once, and after [`session::REQUEST_MAX`] its outcome is unknown.
@@ -89,13 +88,13 @@ impl Cassandra {
             commitlog = found.commitlog,
             "connected"
         );
+        let purge = Purge::new(&session, &roster, scope, tables);
         let caps = Caps {
             ordering: Ordering::Ordered,
             exclusive: false,
             durability: found.durability,
             record_bytes_max: RECORD_BYTES_MAX,
         };
-        let purge = Purge::new(&session, scope, tables, &roster);
         Ok(Self { shown: settings.shown, caps, registers, records, roster, hints, purge })
     }
 

@@ -24,7 +24,9 @@ use scylla::client::session::Session;
 use scylla::response::query_result::QueryRowsResult;
 use scylla::statement::prepared::PreparedStatement;
 use scylla::value::{CqlValue, Row};
+use tokio::sync::Mutex;
 use uuid::{Builder, Uuid};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::fault::Fault;
 use super::session::{self, Scope};
@@ -34,6 +36,8 @@ use crate::error::{Error, Result};
 use crate::model::{Cas, Entry, Item, Page, Register, Rev, Scan};
 use crate::storage::cursor;
 
+/// Registers whose changes wait for each other, by the hash of the name: enough that hardly two different ones do.
+const QUEUES: usize = 4096;
 /// Rows a listing asks for at once.
 const CHUNK: usize = 256;
 /// The least token, where a listing begins.
@@ -47,6 +51,9 @@ pub(super) struct Registers {
     set: PreparedStatement,
     list: PreparedStatement,
     random: Random,
+    /// One transaction at a time on a register, of those this process sends: more would outbid each other's ballots until
+    /// all of them time out.
+    queues: Vec<Mutex<()>>,
 }
 
 impl Registers {
@@ -63,6 +70,7 @@ impl Registers {
             list: session::prepare(session, scope, &list).await?,
             session: Arc::clone(session),
             random: Random::from_os(),
+            queues: (0..QUEUES).map(|_| Mutex::new(())).collect(),
         })
     }
 
@@ -81,6 +89,7 @@ impl Registers {
         let Ok(new) = std::str::from_utf8(new) else {
             return Cas::Unknown(Error::internal(format!("the register {name} was to be set to what is no text")));
         };
+        let _turn = self.queues[xxh3_64(name.as_bytes()) as usize % QUEUES].lock().await;
         // Every write has a mark of its own, so that none ever comes back.
         let rev = Builder::from_random_bytes(self.random.next_bytes()).into_uuid();
         let sent = match seen.map(parse) {

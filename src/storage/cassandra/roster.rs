@@ -99,10 +99,11 @@ impl Roster {
         self.tidy(key.clone(), version, true);
     }
 
-    /// Removes whatever stands of a deleted object, whose record has this version.
+    /// Removes the row and the note of an object whose record is to be removed, as of its last version.
     pub(super) async fn forget(&self, key: &ObjectKey, version: Version) -> Result<(), Fault> {
-        self.remove(key, bucket(key.id()), version).await?;
-        self.remove(key, bucket(key.id()) + BUCKETS, version).await
+        let bucket = bucket(key.id());
+        self.remove(key, bucket, version).await?;
+        self.remove(key, bucket + BUCKETS, version).await
     }
 
     /// Removes the note of an object, and before that, if it is deleted, its row: all of it as of the record's version.

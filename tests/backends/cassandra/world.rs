@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use remote_object::Config;
 use remote_object::conformance::Place;
@@ -95,4 +96,29 @@ fn new_set(from: usize) -> Set {
         }
     }
     unreachable!("some number is free")
+}
+
+/// The settings of a store in tables that all tests share: each uses names of its own, see [`fresh`].
+pub(crate) async fn shared_config() -> Config {
+    static MADE: Mutex<bool> = Mutex::const_new(false);
+    let config = config(KEYSPACE, "?prefix=shared_");
+    let mut made = MADE.lock().await;
+    if !*made {
+        schema_apply(&config).await.unwrap();
+        *made = true;
+    }
+    config
+}
+
+/// The full name of a table of [`shared_config`].
+pub(crate) fn shared_table(table: &str) -> String {
+    format!("{KEYSPACE}.shared_{table}")
+}
+
+/// A name that no other test has, nor an earlier run.
+pub(crate) fn fresh(label: &str) -> String {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    format!("{label}-{}-{now}-{count}", std::process::id())
 }

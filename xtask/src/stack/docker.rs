@@ -5,9 +5,10 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use super::Commitlog;
-use super::running::Running;
+use super::running::{self, Running};
 use super::server::{Kind, Server};
 use super::{cassandra, launch, postgres};
+use crate::command::{program, run};
 use crate::images;
 
 /// The head of every container's name.
@@ -22,52 +23,72 @@ pub(crate) fn answers() -> bool {
     info.is_ok_and(|output| output.status.success())
 }
 
-/// Starts a container.
+/// Starts a container, or the one that the server had.
 ///
 /// # Errors
 /// When its image cannot be had, or it cannot be started.
 pub(crate) fn start(server: &Server, commitlog: Commitlog) -> Result<Running> {
+    if let Some(Running::Container(id)) = running::recorded(server)
+        && docker(&["start", &id]).is_ok()
+    {
+        return Ok(Running::Container(id));
+    }
     let name = format!("{PREFIX}{}", server.name);
     // One that ended and that nobody removed; a running one is refused below, by its name.
     let _ = docker(&["rm", "--volumes", &name]);
-    let args = run_args(server, commitlog)?;
-    let mut all = vec!["run", "--detach", "--network", "host", "--name", &name];
-    all.extend(args.iter().map(String::as_str));
-    let id = docker(&all)?;
-    Ok(Running::Container(id))
+    let Container { settings, image, command } = container(server, commitlog)?;
+    if docker(&["image", "inspect", &image]).is_err() {
+        // Shown, because it takes its time.
+        run(program("docker").args(["pull", &image]))?;
+    }
+    let mut args = vec!["run", "--detach", "--network", "host", "--name", &name];
+    args.extend(settings.iter().map(String::as_str));
+    args.push(&image);
+    args.extend(command.iter().map(String::as_str));
+    Ok(Running::Container(docker(&args)?))
 }
 
-/// What follows `docker run`: settings, image, command.
-fn run_args(server: &Server, commitlog: Commitlog) -> Result<Vec<String>> {
-    let owned = |args: &[&str]| args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>();
+/// What `docker run` is told.
+struct Container {
+    settings: Vec<String>,
+    image: String,
+    command: Vec<String>,
+}
+
+fn container(server: &Server, commitlog: Commitlog) -> Result<Container> {
+    let words = |first: &str, rest: &[&str]| [&[first], rest].concat().into_iter().map(str::to_owned).collect();
     Ok(match server.kind {
-        Kind::Cassandra => cassandra_args(server, commitlog)?,
-        Kind::Memcached => {
-            [vec![images::of("memcached")?], owned(&["memcached"]), owned(&launch::memcached_args(server))].concat()
-        }
-        Kind::Redis => {
-            [vec![images::of("redis")?], owned(&["redis-server"]), owned(&launch::redis_args(server))].concat()
-        }
-        Kind::Postgres => {
-            let trust = owned(&["--env", "POSTGRES_HOST_AUTH_METHOD=trust"]);
-            [trust, vec![images::of("postgres")?], owned(&["postgres"]), postgres::args(server).to_vec()].concat()
-        }
+        Kind::Cassandra => cassandra(server, commitlog)?,
+        Kind::Memcached => Container {
+            settings: Vec::new(),
+            image: images::of("memcached")?,
+            command: words("memcached", &launch::memcached_args(server)),
+        },
+        Kind::Redis => Container {
+            settings: Vec::new(),
+            image: images::of("redis")?,
+            command: words("redis-server", &launch::redis_args(server)),
+        },
+        Kind::Postgres => Container {
+            settings: words("--env", &["POSTGRES_HOST_AUTH_METHOD=trust"]),
+            image: images::of("postgres")?,
+            command: words("postgres", &postgres::args(server).each_ref().map(String::as_str)),
+        },
     })
 }
 
 /// The image's own start script would write into the configuration what it finds in the environment: not asked.
-fn cassandra_args(server: &Server, commitlog: Commitlog) -> Result<Vec<String>> {
+fn cassandra(server: &Server, commitlog: Commitlog) -> Result<Container> {
     let conf = cassandra::configure(server, commitlog, "/var/lib/cassandra".as_ref())?;
-    let mut args = vec!["--volume".to_owned(), format!("{}:{CONF}:ro", conf.display())];
-    for setting in ["MAX_HEAP_SIZE=512M", "HEAP_NEWSIZE=128M"] {
-        args.extend(["--env".to_owned(), setting.to_owned()]);
+    let mut settings = vec!["--volume".to_owned(), format!("{}:{CONF}:ro", conf.display())];
+    for setting in ["MAX_HEAP_SIZE=512M", "HEAP_NEWSIZE=128M", "JVM_EXTRA_OPTS=-XX:TieredStopAtLevel=1"] {
+        settings.extend(["--env", setting].map(str::to_owned));
     }
-    args.extend(["--user", "cassandra", "--entrypoint", "cassandra"].map(str::to_owned));
-    args.extend([images::of("cassandra")?, "-f".to_owned()]);
-    args.push(format!("-Dcassandra.config=file://{CONF}/cassandra.yaml"));
-    args.push(cassandra::jmx(server));
-    args.extend(cassandra::HASTE.iter().map(|setting| (*setting).to_owned()));
-    Ok(args)
+    settings.extend(["--user", "cassandra", "--entrypoint", "cassandra"].map(str::to_owned));
+    let mut command = vec!["-f".to_owned(), format!("-Dcassandra.config=file://{CONF}/cassandra.yaml")];
+    command.push(cassandra::jmx(server));
+    command.extend(cassandra::HASTE.iter().map(|setting| (*setting).to_owned()));
+    Ok(Container { settings, image: images::of("cassandra")?, command })
 }
 
 /// Whether the container runs.
@@ -86,6 +107,14 @@ pub(crate) fn log(id: &str) -> String {
     output
         .map(|output| [output.stdout, output.stderr].concat())
         .map_or_else(|error| error.to_string(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Ends it, if it runs.
+///
+/// # Errors
+/// When the engine refuses.
+pub(crate) fn kill(id: &str) -> Result<()> {
+    if runs(id) { docker(&["kill", id]).map(|_| ()) } else { Ok(()) }
 }
 
 /// Ends it and removes what it kept.

@@ -25,6 +25,7 @@ use clap::{Args, Subcommand, ValueEnum};
 pub(crate) use lease::{Lease, required};
 
 use launch::Lifetime;
+use running::Containers;
 use server::{Kind, Server};
 
 /// What can be asked of the stack.
@@ -119,27 +120,41 @@ fn up(options: &Up, lifetime: Lifetime) -> Result<Vec<Server>> {
     if missing.is_empty() {
         return Ok(missing);
     }
+    refuse_half_a_cluster(&present, &missing)?;
     // One that hangs, or the record of one that is gone. Tests begin with nothing, where no other server knows better.
     if lifetime == Lifetime::OfTheTask && present.is_empty() {
         down(&missing)?;
     } else {
-        running::end(&missing)?;
+        running::end(&missing, Containers::Kept)?;
     }
     let done = start(&missing, options, lifetime).and_then(|()| {
         // A node that comes back is there when the others say so too.
-        let joined = |server: &&Server| server.kind == Kind::Cassandra && running::of(server).is_some();
-        let joined =
-            present.iter().filter(joined).filter(|_| missing.iter().any(|server| server.kind == Kind::Cassandra));
-        wait::all_ready(missing.iter().chain(joined))
+        let is_node = |server: &&Server| server.kind == Kind::Cassandra;
+        let others = present.iter().filter(|other| is_node(other) && missing.iter().any(|server| is_node(&server)));
+        wait::all_ready(missing.iter().chain(others))
     });
     if let Err(error) = done {
-        for server in missing.iter().filter(|server| !probe::is_ready(server)) {
-            wait::show_log(server);
-        }
+        let ended: Vec<&Server> = missing.iter().filter(|server| running::of(server).is_none()).collect();
+        let silent = missing.iter().filter(|server| ended.is_empty() && !probe::is_ready(server));
+        silent.chain(ended.iter().copied()).for_each(wait::show_log);
         down(&missing)?;
         return Err(error);
     }
     Ok(missing)
+}
+
+/// A node that is missing in a cluster of somebody else's is theirs to start.
+fn refuse_half_a_cluster(present: &[Server], missing: &[Server]) -> Result<()> {
+    let is_node = |server: &&Server| server.kind == Kind::Cassandra;
+    let theirs = present.iter().filter(is_node).find(|server| running::of(server).is_none());
+    if let (Some(theirs), Some(silent)) = (theirs, missing.iter().find(is_node)) {
+        bail!(
+            "{} answers and was not started from here; {} of the same cluster does not answer",
+            theirs.name,
+            silent.name
+        );
+    }
+    Ok(())
 }
 
 fn start(servers: &[Server], options: &Up, lifetime: Lifetime) -> Result<()> {
@@ -178,7 +193,7 @@ fn start(servers: &[Server], options: &Up, lifetime: Lifetime) -> Result<()> {
 /// # Errors
 /// When something does not end, or its folder cannot be removed.
 fn down(servers: &[Server]) -> Result<()> {
-    running::end(servers)?;
+    running::end(servers, Containers::Removed)?;
     for server in servers {
         server.remove_data()?;
     }

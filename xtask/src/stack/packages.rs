@@ -47,9 +47,9 @@ pub(crate) fn install_missing(servers: &[Server]) -> Result<()> {
     }
     println!("stack: installing {packages}");
     let _no_services = NoServices::begin()?;
-    run(command("apt-get").args(["--quiet", "update"]))?;
+    run(command("apt-get").args(["-qq", "update"]))?;
     let mut install = command("apt-get");
-    install.args(["--quiet", "install", "--yes", "--no-install-recommends"]).args(&missing);
+    install.args(["-qq", "install", "--yes", "--no-install-recommends"]).args(&missing);
     run(install.env("DEBIAN_FRONTEND", "noninteractive"))
 }
 

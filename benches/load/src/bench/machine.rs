@@ -13,9 +13,9 @@ use anyhow::{Context, Result, bail};
 
 use super::Plan;
 use super::contender::Contender;
-use super::measure::{CONNECTIONS, adds};
-use super::report::median;
+use crate::counters::{CONNECTIONS, adds};
 use crate::generator;
+use crate::report::median;
 use crate::wire::{Client, get};
 
 /// Objects at rest.

@@ -8,13 +8,9 @@ use anyhow::{Context, Result};
 use super::contender::{Contender, Running};
 use super::report::Results;
 use super::{Plan, Subject, machine};
+use crate::counters::{CONNECTIONS, KEYS, add, adds, gets};
 use crate::generator;
-use crate::wire::{get, post};
-
-/// Connections of all workloads but the last.
-pub(super) const CONNECTIONS: usize = 64;
-/// Keys of the workloads on many keys.
-const KEYS: usize = 10_000;
+use crate::report::Cell;
 
 /// What is asked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -61,29 +57,9 @@ impl Workload {
         match self {
             Self::W1 | Self::W4 => adds(KEYS),
             Self::W2 => vec![add("hot")],
-            Self::W3 => (0..KEYS).map(|key| get(&format!("/objects/counter/key-{key}"))).collect(),
+            Self::W3 => gets(KEYS),
         }
     }
-}
-
-/// One `add` of one on each of the first `count` keys.
-pub(super) fn adds(count: usize) -> Vec<Box<[u8]>> {
-    (0..count).map(|key| add(&format!("key-{key}"))).collect()
-}
-
-fn add(key: &str) -> Box<[u8]> {
-    post(&format!("/objects/counter/{key}/add"), "", r#"{"by":1}"#)
-}
-
-/// One measurement: answers a second, and latencies in microseconds.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Cell {
-    /// Answers a second.
-    pub(super) rate: f64,
-    /// Half of the answers took no longer, in microseconds.
-    pub(super) p50: f64,
-    /// 99 of 100 answers took no longer, in microseconds.
-    pub(super) p99: f64,
 }
 
 /// Measures all workloads on all contenders, in rounds.
@@ -134,14 +110,7 @@ fn measure(plan: &Plan, workload: Workload, requests: &[Box<[u8]>], one: &Runnin
     let sample =
         generator::run(one.front.address, requests, workload.connections(), generator::Plan::Random(plan.time))
             .with_context(|| format!("{} on {}", workload.name(), one.contender.name()))?;
-    let cell = Cell { rate: sample.rate, p50: sample.micros(0.5), p99: sample.micros(0.99) };
-    println!(
-        "  {:<26} {:<20} {:>8.0}/s   p50 {:>6.0} µs   p99 {:>6.0} µs",
-        workload.name(),
-        one.contender.name(),
-        cell.rate,
-        cell.p50,
-        cell.p99
-    );
+    let cell = sample.cell();
+    println!("  {:<26} {:<20} {cell}", workload.name(), one.contender.name());
     Ok(cell)
 }

@@ -7,7 +7,6 @@ mod contender;
 mod machine;
 mod measure;
 mod report;
-mod table;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,8 +18,6 @@ use clap::{Args, ValueEnum};
 
 use contender::Contender;
 use measure::Workload;
-
-pub(crate) use table::thousands;
 
 /// What to measure, and for how long.
 #[derive(Args, Debug)]
@@ -112,7 +109,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if options.quick || !options.only.is_empty() || !options.contender.is_empty() {
         println!("docs/performance.md is left as it is: only a full run writes it");
     } else {
-        report::write(&text)?;
+        report::SECTION.write(&text)?;
     }
     Ok(ExitCode::SUCCESS)
 }

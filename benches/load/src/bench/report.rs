@@ -1,15 +1,14 @@
 //! What came out, beside what was promised.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
-
-use anyhow::{Context, Result, bail};
 
 use super::contender::Contender;
 use super::machine::{Rest, Start};
-use super::measure::{Cell, Workload};
-use super::table::{Table, thousands};
+use super::measure::Workload;
+use crate::report::{Cell, Promise, Section, Table, median, thousands};
+
+/// Its part of `docs/performance.md`.
+pub(super) const SECTION: Section = Section { command: "cargo xtask bench" };
 
 /// Everything that was measured; what was not asked for is empty.
 #[derive(Debug, Default)]
@@ -49,37 +48,6 @@ impl Results {
     }
 }
 
-/// One promise.
-struct Promise {
-    what: String,
-    value: Option<f64>,
-    must: Option<f64>,
-    aim: Option<f64>,
-    /// `>=` for what should be large, `<=` for what should be small.
-    at_least: bool,
-    unit: &'static str,
-}
-
-impl Promise {
-    fn row(&self) -> Option<Vec<String>> {
-        let value = self.value?;
-        let reached = |limit: f64| if self.at_least { value >= limit } else { value <= limit };
-        let sign = if self.at_least { "≥" } else { "≤" };
-        let shown = |limit: Option<f64>| limit.map_or(String::new(), |limit| format!("{sign} {}", self.number(limit)));
-        let verdict = match (self.must.is_none_or(reached), self.aim.is_none_or(reached)) {
-            (false, _) => "**no**",
-            (true, true) if self.aim.is_some() => "aim",
-            (true, _) => "must",
-        };
-        Some(vec![self.what.clone(), self.number(value), shown(self.must), shown(self.aim), verdict.to_owned()])
-    }
-
-    fn number(&self, value: f64) -> String {
-        let digits = if self.unit == "×" || self.unit == "fdatasyncs" { 2 } else { 0 };
-        format!("{value:.digits$} {}", self.unit)
-    }
-}
-
 fn promises(results: &Results) -> Vec<Promise> {
     let rate = |workload, to| results.ratio(workload, Contender::Sqlite, to, |cell| cell.rate);
     let mut all = Vec::new();
@@ -116,7 +84,7 @@ fn promises(results: &Results) -> Vec<Promise> {
 /// The report as Markdown that also reads well on a console.
 pub(super) fn text(results: &Results) -> String {
     let mut parts = Vec::new();
-    let mut table = Table::new(1, &["promise (objectd on SQLite)", "measured", "must", "aim", "reached"]);
+    let mut table = Table::new(1, &[&["promise (objectd on SQLite)"], &Promise::HEADS[..]].concat());
     let rows: Vec<_> = promises(results).iter().filter_map(Promise::row).collect();
     if !rows.is_empty() {
         rows.into_iter().for_each(|row| table.row(row));
@@ -186,35 +154,6 @@ fn beside(results: &Results) -> String {
     table.text()
 }
 
-/// The median; zero of nothing.
-pub(super) fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    match values.len() {
-        0 => 0.0,
-        length if length.is_multiple_of(2) => (values[length / 2 - 1] + values[length / 2]) / 2.0,
-        length => values[length / 2],
-    }
-}
-
-const BEGIN: &str = "<!-- written by `cargo xtask bench`: begin -->\n";
-const END: &str = "<!-- written by `cargo xtask bench`: end -->\n";
-
-/// Puts the report between its two marks in `docs/performance.md`.
-pub(super) fn write(text: &str) -> Result<()> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/performance.md");
-    let old = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    fs::write(&path, between_marks(&old, text)?)?;
-    println!("written to docs/performance.md");
-    Ok(())
-}
-
-fn between_marks(old: &str, text: &str) -> Result<String> {
-    let (Some((before, _)), Some((_, after))) = (old.split_once(BEGIN), old.split_once(END)) else {
-        bail!("docs/performance.md has lost the two marks between which the figures stand");
-    };
-    Ok(format!("{before}{BEGIN}\n{text}\n{END}{after}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,32 +170,5 @@ mod tests {
         let ratio = results.ratio(Workload::W1, Contender::Sqlite, Contender::Bare, |cell| cell.rate);
         assert_eq!(ratio, Some(0.5));
         assert_eq!(results.ratio(Workload::W1, Contender::Sqlite, Contender::Redis, |cell| cell.rate), None);
-    }
-
-    #[test]
-    fn a_promise_not_kept_says_no() {
-        let promise = |value, at_least| Promise {
-            what: "a".into(),
-            value: Some(value),
-            must: Some(2.0),
-            aim: Some(3.0),
-            at_least,
-            unit: "×",
-        };
-        let verdict = |promise: Promise| promise.row().unwrap()[4].clone();
-        assert_eq!(verdict(promise(1.9, true)), "**no**");
-        assert_eq!(verdict(promise(2.0, true)), "must");
-        assert_eq!(verdict(promise(3.0, true)), "aim");
-        let small = Promise { must: Some(3.0), aim: Some(2.0), ..promise(3.1, false) };
-        assert_eq!(verdict(small), "**no**");
-    }
-
-    #[test]
-    fn only_what_stands_between_the_marks_is_replaced() {
-        let old = format!("a\n{BEGIN}old\n{END}b\n");
-        let new = between_marks(&old, "new").unwrap();
-        assert_eq!(new, format!("a\n{BEGIN}\nnew\n{END}b\n"));
-        assert_eq!(between_marks(&new, "new").unwrap(), new);
-        assert!(between_marks("a\n", "new").is_err());
     }
 }

@@ -19,8 +19,8 @@ use std::{env, fs};
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::bench::thousands;
 use crate::process::{Server, free_address};
+use crate::report::thousands;
 use audit::Auditor;
 use ledger::{Books, Counts};
 use random::Random;

@@ -2,24 +2,24 @@
 
 /// A table; some columns are words, aligned to the left, the rest are numbers.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(crate) struct Table {
     words: usize,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// With these heads, the first `words` of them over words.
-    pub(super) fn new(words: usize, heads: &[&str]) -> Self {
+    pub(crate) fn new(words: usize, heads: &[&str]) -> Self {
         Self { words, rows: vec![heads.iter().map(|head| (*head).to_owned()).collect()] }
     }
 
     /// Adds a row.
-    pub(super) fn row(&mut self, cells: Vec<String>) {
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
 
     /// As Markdown, padded.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let columns = self.rows[0].len();
         let length = |cell: &String| cell.chars().count();
         let width = |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(length).max().unwrap_or(0);
