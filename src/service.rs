@@ -5,7 +5,7 @@ use std::time::Duration;
 
 #[cfg(feature = "http")]
 use crate::api::Api;
-use crate::cache::Cache;
+use crate::cache::{Cache, Pools};
 use crate::clock::{self, Instant, Random};
 use crate::config::Config;
 use crate::error::Result;
@@ -137,6 +137,13 @@ impl ServiceBuilder {
         self.store.as_ref()
     }
 
+    /// Its types, each with the cache pool it asks for.
+    #[cfg(feature = "cli")]
+    pub(crate) fn cache_pools(&self) -> Vec<(&'static str, Option<&'static str>)> {
+        let registry = Registry::new(&self.types, self.linked);
+        registry.map(|types| types.iter().map(|def| (def.name, def.options.cache_pool)).collect()).unwrap_or_default()
+    }
+
     /// Sets all settings.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
@@ -148,6 +155,13 @@ impl ServiceBuilder {
     #[must_use]
     pub fn store(mut self, url: impl Into<String>) -> Self {
         self.config.store = url.into();
+        self
+    }
+
+    /// A shared cache before the store by its URL, such as `memcached://m1,m2`: see `docs/caching.md`.
+    #[must_use]
+    pub fn cache(mut self, url: impl Into<String>) -> Self {
+        self.config.cache = Some(url.into());
         self
     }
 
@@ -186,7 +200,9 @@ impl ServiceBuilder {
             }
         };
         let durability = store.caps().durability;
-        let cache = Cache::new(store, self.config.limits.l1_bytes);
+        let types = registry.iter().map(|def| (def.name, def.options.cache_pool));
+        let pools = Pools::open(&self.config, types).await?;
+        let cache = Cache::new(store, self.config.limits.l1_bytes, pools);
         let node = self.name.unwrap_or_else(machine_name);
         let locks = Locks::join(cache, &node, Random::from_os()).await?;
         let config = Arc::new(self.config);

@@ -72,7 +72,7 @@ fn metrics(asked: &Asked<'_>) -> Answer {
         true => "application/openmetrics-text; version=1.0.0; charset=utf-8",
         false => "text/plain; version=0.0.4; charset=utf-8",
     };
-    text(media, asked.api.metrics.text(open_metrics))
+    text(media, asked.api.metrics.text(&asked.api.host.cache_counts(), open_metrics))
 }
 
 /// Scripts and styles run by nonce alone, and the page may talk to its own server alone.
