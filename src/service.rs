@@ -200,6 +200,7 @@ impl ServiceBuilder {
             }
         };
         let durability = store.caps().durability;
+        tracing::info!(store = %name, durability = durability.as_str(), "opened the store");
         let types = registry.iter().map(|def| (def.name, def.options.cache_pool));
         let pools = Pools::open(&self.config, types).await?;
         let cache = Cache::new(store, self.config.limits.l1_bytes, pools);
@@ -213,7 +214,7 @@ impl ServiceBuilder {
         let host = Host::new(registry, locks, config, elsewhere);
         Ok(Service {
             #[cfg(feature = "http")]
-            api: Api::new(host.clone(), &name),
+            api: Api::new(host.clone(), &name, durability),
             host,
             store: name,
             durability,

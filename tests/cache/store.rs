@@ -31,6 +31,8 @@ pub struct Counting {
     pub versions: AtomicUsize,
     /// The next put is answered with a mark that is not the record's.
     pub next_rev_is_wrong: AtomicBool,
+    /// The next put panics when it is done, and nobody is told.
+    pub next_put_is_lost: AtomicBool,
     /// Every load has the state of another record.
     pub tears: AtomicBool,
 }
@@ -42,6 +44,7 @@ impl Counting {
             loads: AtomicUsize::new(0),
             versions: AtomicUsize::new(0),
             next_rev_is_wrong: AtomicBool::new(false),
+            next_put_is_lost: AtomicBool::new(false),
             tears: AtomicBool::new(false),
         })
     }
@@ -85,7 +88,9 @@ impl Datastore for Counting {
 
     fn put<'a>(&'a self, key: &'a ObjectKey, seen: Option<&'a Seen>, record: &'a Record) -> BoxFuture<'a, Put> {
         Box::pin(async move {
-            match self.inner.put(key, seen, record).await {
+            let answer = self.inner.put(key, seen, record).await;
+            assert!(!self.next_put_is_lost.swap(false, SeqCst), "as the test asked");
+            match answer {
                 Put::Stored(_) if self.next_rev_is_wrong.swap(false, SeqCst) => Put::Stored(Rev::Number(u64::MAX / 2)),
                 answer => answer,
             }
@@ -98,6 +103,10 @@ impl Datastore for Counting {
 
     fn scan<'a>(&'a self, what: &'a Scan, after: Option<&'a str>, limit: usize) -> BoxFuture<'a, Result<Page>> {
         self.inner.scan(what, after, limit)
+    }
+
+    fn purge(&self) -> BoxFuture<'_, Result<u64>> {
+        self.inner.purge()
     }
 
     fn failed(&self) -> BoxFuture<'_, Error> {

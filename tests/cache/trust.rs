@@ -151,9 +151,12 @@ async fn a_store_that_was_made_anew_finds_nothing_of_the_old_one() {
     let old = World::new(shared_memory(), &url([&server], SLOW)).await;
     old.add("a", 1).await;
     old.until_sent(1).await;
+    let items = Raw::to(server.address).dump();
     // The same epoch, the same number: the version is the same.
     let new = World::new(shared_memory(), &url([&server], SLOW)).await;
     assert_eq!(new.add("a", 7).await, 7);
+    new.until_sent(1).await;
+    Raw::to(server.address).fill(&items);
     new.cool();
     assert_eq!(new.get("a").await.0, Some(7));
 }
@@ -207,6 +210,27 @@ async fn a_wrong_mark_is_not_built_upon_again_and_again() {
     world.cool();
     assert_eq!(world.get("a").await, (Some(2), CACHE));
     assert_eq!(world.add("a", 1).await, 3);
+}
+
+#[tokio::test]
+async fn after_a_put_that_nobody_was_told_of_the_version_is_asked_for() {
+    if !has("memcached") {
+        return;
+    }
+    let (_dir, sqlite) = sqlite();
+    for inner in [Ordered::store(), shared_memory(), sqlite] {
+        let server = Server::memcached(&[]);
+        let store = Counting::over(inner);
+        let world = World::new(Arc::clone(&store) as Arc<dyn Datastore>, &url([&server], SLOW)).await;
+        world.add("a", 1).await;
+        world.until_sent(1).await;
+        store.next_put_is_lost.store(true, std::sync::atomic::Ordering::SeqCst);
+        let lost = world.service.host().call(Remote::<super::world::Tally>::new("a").add(1)).await;
+        assert!(lost.is_err(), "{lost:?}");
+        world.cool();
+        assert_eq!(world.get("a").await.0, Some(2), "the cache was believed");
+        assert_eq!(world.add("a", 1).await, 3);
+    }
 }
 
 #[tokio::test]
