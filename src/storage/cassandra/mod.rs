@@ -11,6 +11,7 @@
 //! Nothing is tried again in here: a request is sent once, and after [`session::REQUEST_MAX`] its outcome is unknown.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::{self, BoxFuture};
 use scylla::client::session::Session;
@@ -50,6 +51,9 @@ pub use schema::{schema_apply, schema_print};
 /// delivered), and a quorum write keeps several copies in memory.
 const RECORD_BYTES_MAX: usize = 2 << 20;
 
+/// How long the connecting and the checks of a start may take.
+const START_MAX: Duration = Duration::from_secs(60);
+
 /// A [`Datastore`] in a keyspace of a Cassandra or Scylla cluster.
 pub struct Cassandra {
     shown: String,
@@ -69,18 +73,29 @@ impl Cassandra {
     /// `config`, in one line: what is wrong with the URL or the cluster, and what to change.
     pub async fn open(config: &Config) -> Result<Self> {
         let settings = Settings::read(config)?;
-        let session = connected(&settings).await?;
-        let unreadable = |fault: Fault| unreachable(&settings, &fault);
+        let late = || {
+            Error::config(format!(
+                "{:?} did not come to an end of the checks within {} s; see that these servers are well",
+                settings.shown,
+                START_MAX.as_secs()
+            ))
+        };
+        tokio::time::timeout(START_MAX, Self::start(&settings)).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn start(settings: &Settings) -> Result<Self> {
+        let session = connected(settings).await?;
+        let unreadable = |fault: Fault| unreachable(settings, &fault);
         let facts = facts::read(&session, &settings.tables).await.map_err(unreadable)?;
-        let found = checks::check(&settings, &facts)?;
+        let found = checks::check(settings, &facts)?;
         session::narrow(&session, &found.scope);
         let (scope, tables) = (&found.scope, &settings.tables);
-        let misfit = |fault: Fault| checks::misfit(&settings, &fault);
+        let misfit = |fault: Fault| checks::misfit(settings, &fault);
         let records = Arc::new(Records::prepare(&session, scope, tables).await.map_err(misfit)?);
         let roster = Roster::prepare(&session, &records, scope, tables).await.map_err(misfit)?;
         let hints = Hints::prepare(&session, scope, tables).await.map_err(misfit)?;
         let registers = Registers::prepare(&session, scope, tables).await.map_err(misfit)?;
-        registers.probe().await.map_err(|fault| checks::no_transactions(&settings, scope, &fault))?;
+        registers.probe().await.map_err(|fault| checks::no_transactions(settings, scope, &fault))?;
         tracing::info!(
             store = settings.shown,
             scope = ?found.scope,
@@ -95,7 +110,7 @@ impl Cassandra {
             durability: found.durability,
             record_bytes_max: RECORD_BYTES_MAX,
         };
-        Ok(Self { shown: settings.shown, caps, registers, records, roster, hints, purge })
+        Ok(Self { shown: settings.shown.clone(), caps, registers, records, roster, hints, purge })
     }
 
     async fn put_record(&self, key: &ObjectKey, seen: Option<&Seen>, record: &Record) -> Put {

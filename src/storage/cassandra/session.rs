@@ -24,6 +24,8 @@ pub(super) const REQUEST_MAX: Duration = Duration::from_secs(2);
 /// How long a change of the schema may take.
 const SCHEMA_MAX: Duration = Duration::from_secs(30);
 const CONNECT_MAX: Duration = Duration::from_secs(5);
+/// How long one question about the cluster's servers and schema may take.
+const METADATA_MAX: Duration = Duration::from_secs(10);
 /// A server that is frozen, or cut off without a word, is noticed after these two together.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_millis(1500);
 const KEEPALIVE_MAX: Duration = Duration::from_secs(2);
@@ -92,6 +94,7 @@ pub(super) async fn connect(settings: &Settings) -> Result<Result<Session, Fault
         .default_execution_profile_handle(Scope::Global.profile().into_handle())
         .keyspaces_to_fetch([&settings.tables.keyspace])
         .connection_timeout(CONNECT_MAX)
+        .metadata_request_clientside_timeout(METADATA_MAX)
         .keepalive_interval(KEEPALIVE_INTERVAL)
         .keepalive_timeout(KEEPALIVE_MAX);
     if let Some((user, password)) = &settings.login {

@@ -7,7 +7,7 @@ use remote_object::model::{Cas, ObjectKey, Put, Record, Register, Scan, Seen, Ve
 use remote_object::storage::{Cassandra, Datastore};
 use scylla::errors::{DbError, WriteType};
 use scylla::statement::Consistency;
-use scylla_proxy::{Reaction, RequestReaction};
+use scylla_proxy::{Condition, Reaction, RequestReaction, RequestRule};
 
 use super::wire::{self, Wire};
 use super::world::{self, fresh, is_there};
@@ -212,6 +212,24 @@ async fn a_connection_that_is_cut_makes_it_unknown_and_the_store_heals() {
     };
     assert!(put, "the store does not come back");
     both.holds(&key, Some(&new)).await;
+}
+
+#[tokio::test]
+async fn a_node_that_is_frozen_is_soon_left_out() {
+    if !is_there() {
+        return;
+    }
+    let mut both = Both::open().await;
+    let frozen = || vec![RequestRule(Condition::True, RequestReaction::drop_frame())];
+    both.wire.requests(|node| if node == 0 { frozen() } else { Vec::new() });
+    // Its connections say nothing, and do not go down either.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    for seq in 1..=30 {
+        let began = Instant::now();
+        seen(both.store.put(&key(), None, &record(seq, "{}")).await);
+        assert!(matches!(both.store.cas(&register(), None, b"{}").await, Cas::Applied(_)));
+        assert!(began.elapsed() < REQUEST_MAX, "{seq}: {:?}", began.elapsed());
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use remote_object::Config;
@@ -72,6 +73,28 @@ impl Wire {
             let result = Condition::ResponseOpcode(ResponseOpcode::Result);
             let of_ours = result.and(Condition::not(Condition::ConnectionRegisteredAnyEvent));
             node.change_response_rules(Some(vec![ResponseRule(of_ours, ResponseReaction::drop_frame())]));
+        }
+    }
+
+    /// From here on statements and their results are late now and then, or lost, or go down with their connection. The last
+    /// node is never cut off, so that there is always one that a request can be sent to.
+    pub(crate) fn be_faulty(&mut self) {
+        let often = Condition::RandomWithProbability;
+        let last = self.proxy.running_nodes.len() - 1;
+        for (at, node) in self.proxy.running_nodes.iter_mut().enumerate() {
+            let execute = |p| Condition::RequestOpcode(RequestOpcode::Execute).and(often(p));
+            let of_ours = Condition::not(Condition::ConnectionRegisteredAnyEvent);
+            let result = |p| Condition::ResponseOpcode(ResponseOpcode::Result).and(of_ours.clone()).and(often(p));
+            let cut = if at == last { 0.0 } else { 0.004 };
+            node.change_request_rules(Some(vec![
+                RequestRule(execute(cut), RequestReaction::drop_connection()),
+                RequestRule(execute(0.03), RequestReaction::delay(Duration::from_millis(40))),
+            ]));
+            node.change_response_rules(Some(vec![
+                ResponseRule(result(cut), ResponseReaction::drop_connection()),
+                ResponseRule(result(0.001), ResponseReaction::drop_frame()),
+                ResponseRule(result(0.03), ResponseReaction::delay(Duration::from_millis(40))),
+            ]));
         }
     }
 

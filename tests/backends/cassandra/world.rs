@@ -4,16 +4,17 @@
 //! before each use.
 
 use std::fs::File;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use remote_object::Config;
 use remote_object::conformance::Place;
-use remote_object::storage::schema_apply;
+use remote_object::storage::{Cassandra, schema_apply};
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::statement::Statement;
 use tokio::sync::Mutex;
+
+use super::wire::Wire;
 
 /// Where the sets of tables are.
 const KEYSPACE: &str = "objectd_kit";
@@ -49,26 +50,57 @@ pub(crate) async fn run(session: &Session, text: &str) {
     session.query_unpaged(statement, &[]).await.unwrap_or_else(|error| panic!("{text}: {error}"));
 }
 
-/// A set of tables in use: whose, and the file that keeps other processes off it.
+/// A set of tables: the place that uses it, and the file that keeps other processes off it.
 struct Set {
     prefix: String,
-    place: Option<(String, PathBuf)>,
+    place: Option<String>,
+    /// The way to it, if it is a faulty one.
+    wire: Option<Wire>,
     _lock: File,
+}
+
+impl Set {
+    fn is_of(&self, place: &Place) -> bool {
+        self.place.as_deref() == Some(place.name())
+    }
 }
 
 /// Those this process has, the one that rested longest first.
 static SETS: Mutex<Vec<Set>> = Mutex::const_new(Vec::new());
 
-/// The settings of the store of a place: empty tables at first, the same ones for as long as the place is there.
+/// The settings of the store of a place, whose tables are empty at first.
 pub(crate) async fn config_for(place: &Place) -> Config {
-    let mut sets = SETS.lock().await;
-    let of_place = |set: &Set| set.place.as_ref().is_some_and(|(name, _)| name == place.name());
-    if let Some(set) = sets.iter().find(|set| of_place(set)) {
-        return config(KEYSPACE, &format!("?prefix={}", set.prefix));
+    let prefix = prefix_for(place).await;
+    config(KEYSPACE, &format!("?prefix={prefix}"))
+}
+
+/// A store of a place over a faulty way. It is opened while the way is well: a start that fails is tried again by whoever
+/// starts it.
+pub(crate) async fn open_over_a_faulty_way(place: &Place) -> Cassandra {
+    let config = config_for(place).await;
+    let mut wire = wire_of(place).await;
+    match &mut wire {
+        Some(wire) => wire.mend(),
+        None => wire = Some(Wire::up().await),
     }
-    // A place takes its directory along.
-    let free = |set: &Set| set.place.as_ref().is_none_or(|(_, dir)| !dir.exists());
-    let mut set = match sets.iter().position(free) {
+    let mut wire = wire.unwrap();
+    let store = Cassandra::open(&wire.config(&config)).await.unwrap();
+    wire.be_faulty();
+    let mut sets = SETS.lock().await;
+    sets.iter_mut().find(|set| set.is_of(place)).unwrap().wire = Some(wire);
+    store
+}
+
+async fn wire_of(place: &Place) -> Option<Wire> {
+    SETS.lock().await.iter_mut().find(|set| set.is_of(place))?.wire.take()
+}
+
+async fn prefix_for(place: &Place) -> String {
+    let mut sets = SETS.lock().await;
+    if let Some(set) = sets.iter().find(|set| set.is_of(place)) {
+        return set.prefix.clone();
+    }
+    let mut set = match sets.iter().position(|set| set.place.is_none()) {
         Some(at) if sets.len() >= SETS_MIN => sets.remove(at),
         _ => {
             let set = new_set(sets.len());
@@ -76,14 +108,28 @@ pub(crate) async fn config_for(place: &Place) -> Config {
             set
         }
     };
-    set.place = Some((place.name().to_owned(), place.dir().to_owned()));
+    set.place = Some(place.name().to_owned());
     let prefix = set.prefix.clone();
     sets.push(set);
     drop(sets);
     let session = session().await;
     let tables = TABLES.map(|table| format!("TRUNCATE {KEYSPACE}.{prefix}{table}"));
     futures_util::future::join_all(tables.iter().map(|text| run(&session, text))).await;
-    config(KEYSPACE, &format!("?prefix={prefix}"))
+    prefix
+}
+
+/// The place is done with.
+pub(crate) async fn done(place: Place) {
+    let mut sets = SETS.lock().await;
+    let Some(at) = sets.iter().position(|set| set.is_of(&place)) else { return };
+    let mut set = sets.remove(at);
+    set.place = None;
+    let wire = set.wire.take();
+    sets.push(set);
+    drop(sets);
+    if let Some(wire) = wire {
+        wire.down().await;
+    }
 }
 
 /// A set that no other process has.
@@ -92,7 +138,7 @@ fn new_set(from: usize) -> Set {
         let lock = std::env::temp_dir().join(format!("remote-object-{KEYSPACE}-{number}.lock"));
         let lock = File::options().create(true).truncate(false).write(true).open(lock).unwrap();
         if lock.try_lock().is_ok() {
-            return Set { prefix: format!("set{number}_"), place: None, _lock: lock };
+            return Set { prefix: format!("set{number}_"), place: None, wire: None, _lock: lock };
         }
     }
     unreachable!("some number is free")
