@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use remote_object::model::{
-    Caps, Cas, Durability, Entry, Loaded, ObjectKey, Page, Put, Record, Register, Rev, Scan, Seen, Version,
+    Caps, Cas, Durability, Entry, Item, Loaded, ObjectKey, Page, Put, Record, Register, Rev, Scan, Seen, Version,
 };
 use remote_object::storage::{Datastore, Memory, OverKeyValue, Sqlite};
 use remote_object::{Error, Result};
@@ -23,14 +23,19 @@ pub fn sqlite() -> (tempfile::TempDir, Arc<dyn Datastore>) {
     (dir, Arc::new(store))
 }
 
+/// A mark that no store gives.
+const WRONG: Rev = Rev::Number(u64::MAX / 2);
+
 /// Counts loads and asked versions.
 #[derive(Debug)]
 pub struct Counting {
     inner: Arc<dyn Datastore>,
     pub loads: AtomicUsize,
     pub versions: AtomicUsize,
-    /// The next put is answered with a mark that is not the record's.
+    /// The next put is answered with a mark that is not the record's: [`WRONG`].
     pub next_rev_is_wrong: AtomicBool,
+    /// A put that quotes that mark is not refused, but never answered.
+    pub chokes_on_it: AtomicBool,
     /// The next put panics when it is done, and nobody is told.
     pub next_put_is_lost: AtomicBool,
     /// Every load has the state of another record.
@@ -44,9 +49,20 @@ impl Counting {
             loads: AtomicUsize::new(0),
             versions: AtomicUsize::new(0),
             next_rev_is_wrong: AtomicBool::new(false),
+            chokes_on_it: AtomicBool::new(false),
             next_put_is_lost: AtomicBool::new(false),
             tears: AtomicBool::new(false),
         })
+    }
+
+    /// Declares every life dead, as another node would.
+    pub async fn kill_all(&self) {
+        let page = self.inner.scan(&Scan::Registers("node/".into()), None, 100).await.unwrap();
+        for item in page.items {
+            let Item::Register(register, entry) = item else { continue };
+            let dead = String::from_utf8(entry.value.to_vec()).unwrap().replace(r#""up""#, r#""dead""#);
+            self.inner.cas(&register, Some(&entry.rev), dead.as_bytes()).await;
+        }
     }
 
     /// Loads and versions since the last time.
@@ -88,10 +104,13 @@ impl Datastore for Counting {
 
     fn put<'a>(&'a self, key: &'a ObjectKey, seen: Option<&'a Seen>, record: &'a Record) -> BoxFuture<'a, Put> {
         Box::pin(async move {
+            if self.chokes_on_it.load(SeqCst) && seen.is_some_and(|seen| seen.rev == WRONG) {
+                return Put::Unknown(Error::store("as the test asked"));
+            }
             let answer = self.inner.put(key, seen, record).await;
             assert!(!self.next_put_is_lost.swap(false, SeqCst), "as the test asked");
             match answer {
-                Put::Stored(_) if self.next_rev_is_wrong.swap(false, SeqCst) => Put::Stored(Rev::Number(u64::MAX / 2)),
+                Put::Stored(_) if self.next_rev_is_wrong.swap(false, SeqCst) => Put::Stored(WRONG),
                 answer => answer,
             }
         })

@@ -213,6 +213,30 @@ async fn a_wrong_mark_is_not_built_upon_again_and_again() {
 }
 
 #[tokio::test]
+async fn a_wrong_mark_that_ended_a_life_is_not_what_the_next_one_begins_with() {
+    if !has("memcached") {
+        return;
+    }
+    let server = Server::memcached(&[]);
+    let store = Counting::over(shared_memory());
+    let world = World::new(Arc::clone(&store) as Arc<dyn Datastore>, &url([&server], SLOW)).await;
+    store.next_rev_is_wrong.store(true, std::sync::atomic::Ordering::SeqCst);
+    store.chokes_on_it.store(true, std::sync::atomic::Ordering::SeqCst);
+    world.add("a", 1).await;
+    world.until_sent(1).await;
+    let host = world.service.host().clone();
+    let lost = tokio::spawn(async move { host.call(Remote::<super::world::Tally>::new("a").add(1)).await });
+    // It is sent again and again, until the life is over that it belongs to.
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    store.kill_all().await;
+    let lost = tokio::time::timeout(std::time::Duration::from_secs(20), lost).await.unwrap().unwrap();
+    assert!(format!("{lost:?}").contains("outcome-unknown"), "{lost:?}");
+    let again = world.service.host().call(Remote::<super::world::Tally>::new("a").add(1));
+    let again = tokio::time::timeout(std::time::Duration::from_secs(20), again).await;
+    assert_eq!(again.expect("it goes round and round").unwrap(), 2);
+}
+
+#[tokio::test]
 async fn after_a_put_that_nobody_was_told_of_the_version_is_asked_for() {
     if !has("memcached") {
         return;
