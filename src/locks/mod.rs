@@ -15,7 +15,7 @@ mod raise;
 mod registers;
 mod shards;
 
-pub use crate::cache::Published;
+pub use crate::cache::{CacheCounts, PoolCounts, Published, Tier};
 pub use hold::{Commit, Hold};
 #[cfg(feature = "cli")]
 pub use look::{Incarnation, Look, Ownership};

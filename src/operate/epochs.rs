@@ -3,12 +3,12 @@
 use super::Target;
 use super::console::{agreed, say};
 use super::purge::refuse_in_use;
-use crate::cache::Cache;
+use crate::cache::{Cache, Pools};
 use crate::error::Result;
 use crate::locks::raise_epochs;
 
 pub(super) async fn raise(target: &Target, by: u32, yes: bool) -> Result<i32> {
-    let cache = Cache::new(target.open_existing().await?, 0);
+    let cache = Cache::new(target.open_existing().await?, 0, Pools::default());
     refuse_in_use(&cache, "nothing was raised").await?;
     say(format!("store: {}", target.shown()));
     if !agreed(&format!("raise the epoch of every shard by {by}?"), yes)? {

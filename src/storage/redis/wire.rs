@@ -93,6 +93,11 @@ impl Wire {
         acknowledged.push_back((value_key, rev));
     }
 
+    /// Has the next command look whether the server still has what it acknowledged.
+    pub(super) fn doubt(&self) {
+        lock(&self.connection).open = None;
+    }
+
     /// Resolves when the server is found to have lost acknowledged writes.
     pub(super) async fn failed(&self) -> Error {
         let mut failed = self.failed.subscribe();
