@@ -35,6 +35,8 @@ enum Scenario {
     Cut,
     /// A node of the store stands still, or is killed, and comes back.
     Node,
+    /// Caches killed, flushed, frozen, and filled with old entries.
+    Caches,
     /// A wall clock that is off by years.
     Clock,
 }
@@ -47,6 +49,7 @@ impl Scenario {
             Self::Freeze => "freeze::",
             Self::Cut => "cut::",
             Self::Node => "node::",
+            Self::Caches => "caches::",
             Self::Clock => "clock::",
         }
     }
