@@ -41,6 +41,10 @@ pub const LIST_LIMIT_DEFAULT: usize = 100;
 pub const REQUEST_TIMEOUT_MAX: Duration = Duration::from_secs(300);
 /// Shards of a shared store; an exclusive store has one.
 pub const SHARDS: u32 = 1024;
+/// Objects of which a process knows the current version, for each shared cache.
+pub const INDEX_ENTRIES_MAX: usize = 1 << 20;
+/// An object in a shared cache, in bytes; a larger one is not put there.
+pub const SHARED_ITEM_BYTES_MAX: usize = 900 << 10;
 
 /// How the log is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -22,6 +22,7 @@ pub(crate) fn start(format: LogFormat, level: LevelFilter, program: &str) {
     let parsed = asked.as_ref().map(|text| text.parse::<Targets>());
     let levels = match &parsed {
         Some(Ok(levels)) => levels.clone(),
+        // The driver tells of every connection it makes.
         _ => Targets::new().with_default(level).with_target("scylla", level.min(LevelFilter::WARN)),
     };
     let registry = tracing_subscriber::registry().with(levels);

@@ -58,7 +58,9 @@ pub async fn serve_with(builder: ServiceBuilder) -> Result<()> {
 
 /// One line, whatever the parts were made of, and without the password of a URL that stands in it.
 fn complain(message: &str) {
-    let shown = |word: &str| if word.contains("://") { redacted(word) } else { word.to_owned() };
+    // One that shows what a URL would be has no password in it.
+    let is_url = |word: &str| word.contains("://") && !word.starts_with("scheme://");
+    let shown = |word: &str| if is_url(word) { redacted(word) } else { word.to_owned() };
     let line = message.split_whitespace().map(shown).collect::<Vec<_>>().join(" ");
     let _ = writeln!(std::io::stderr(), "error: {line}");
 }

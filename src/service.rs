@@ -5,7 +5,7 @@ use std::time::Duration;
 
 #[cfg(feature = "http")]
 use crate::api::Api;
-use crate::cache::Cache;
+use crate::cache::{Cache, Pools};
 use crate::clock::{self, Instant, Random};
 use crate::config::Config;
 use crate::error::Result;
@@ -151,6 +151,13 @@ impl ServiceBuilder {
         self
     }
 
+    /// A shared cache before the store by its URL, such as `memcached://m1,m2`: see `docs/caching.md`.
+    #[must_use]
+    pub fn cache(mut self, url: impl Into<String>) -> Self {
+        self.config.cache = Some(url.into());
+        self
+    }
+
     /// A datastore of one's own; `name` stands for it in `Cache-Status` and in the log.
     #[must_use]
     pub fn datastore(mut self, name: &str, store: Arc<dyn Datastore>) -> Self {
@@ -186,7 +193,10 @@ impl ServiceBuilder {
             }
         };
         let durability = store.caps().durability;
-        let cache = Cache::new(store, self.config.limits.l1_bytes);
+        tracing::info!(store = %name, durability = durability.as_str(), "opened the store");
+        let types = registry.iter().map(|def| (def.name, def.options.cache_pool));
+        let pools = Pools::open(&self.config, types).await?;
+        let cache = Cache::new(store, self.config.limits.l1_bytes, pools);
         let node = self.name.unwrap_or_else(machine_name);
         let locks = Locks::join(cache, &node, Random::from_os()).await?;
         let config = Arc::new(self.config);
@@ -197,7 +207,7 @@ impl ServiceBuilder {
         let host = Host::new(registry, locks, config, elsewhere);
         Ok(Service {
             #[cfg(feature = "http")]
-            api: Api::new(host.clone(), &name),
+            api: Api::new(host.clone(), &name, durability),
             host,
             store: name,
             durability,

@@ -21,6 +21,7 @@ pub(crate) struct StateKeys {
     pub(crate) require_match: bool,
     pub(crate) keyed_calls: Option<u32>,
     pub(crate) keyed_bytes: Option<u32>,
+    pub(crate) cache_pool: Option<LitStr>,
     pub(crate) manual: Vec<String>,
     pub(crate) krate: Option<Path>,
 }
@@ -28,15 +29,26 @@ pub(crate) struct StateKeys {
 impl StateKeys {
     pub(crate) fn read(tokens: TokenStream, faults: &mut Faults) -> Self {
         let mut keys = Self::default();
-        let legal = ["name", "replace", "delete", "require_match", "keyed_calls", "keyed_bytes", "manual", "crate"];
-        for (key, meta) in metas(tokens, "`#[remote_object]` on a struct", &legal, faults) {
+        const LEGAL: [&str; 9] = [
+            "name",
+            "replace",
+            "delete",
+            "require_match",
+            "keyed_calls",
+            "keyed_bytes",
+            "cache_pool",
+            "manual",
+            "crate",
+        ];
+        for (key, meta) in metas(tokens, "`#[remote_object]` on a struct", &LEGAL, faults) {
             match key {
-                "name" => keys.name = kebab_name(&meta, "name", faults),
+                "name" => keys.name = kebab_name(&meta, "name", "the name", faults),
                 "replace" => keys.replace = flag(&meta, key, faults),
                 "delete" => keys.delete = flag(&meta, key, faults),
                 "require_match" => keys.require_match = flag(&meta, key, faults),
                 "keyed_calls" => keys.keyed_calls = number(&meta, key, faults),
                 "keyed_bytes" => keys.keyed_bytes = number(&meta, key, faults),
+                "cache_pool" => keys.cache_pool = kebab_name(&meta, key, "the pool", faults),
                 "manual" => keys.manual = manual(&meta, faults),
                 _ => keys.krate = krate(&meta, faults),
             }
@@ -86,7 +98,7 @@ impl MethodKeys {
             };
             for (key, meta) in metas(tokens, "`#[remote]`", &["name", "skip"], faults) {
                 match key {
-                    "name" => keys.name = kebab_name(&meta, "name", faults),
+                    "name" => keys.name = kebab_name(&meta, "name", "the name", faults),
                     _ => keys.skip = flag(&meta, key, faults),
                 }
             }
@@ -221,9 +233,9 @@ fn number(meta: &Meta, key: &str, faults: &mut Faults) -> Option<u32> {
     value
 }
 
-fn kebab_name(meta: &Meta, key: &str, faults: &mut Faults) -> Option<LitStr> {
+fn kebab_name(meta: &Meta, key: &str, what: &str, faults: &mut Faults) -> Option<LitStr> {
     match literal(meta) {
-        Some(Lit::Str(name)) => check(name.clone(), "the name", faults),
+        Some(Lit::Str(name)) => check(name.clone(), what, faults),
         _ => {
             faults.at(meta, format!("`{key}` is kebab-case text: `{key} = \"some-name\"`"));
             None

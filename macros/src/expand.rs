@@ -37,6 +37,7 @@ pub(crate) fn state(state: &State) -> TokenStream {
     let (replace, delete, require_match) = (keys.replace, keys.delete, keys.require_match);
     let keyed_calls = keys.keyed_calls.map(|n| quote!(keyed_calls: #n,));
     let keyed_bytes = keys.keyed_bytes.map(|n| quote!(keyed_bytes: #n,));
+    let cache_pool = keys.cache_pool.as_ref().map(|pool| quote!(cache_pool: #ro::std_names::Option::Some(#pool),));
     let about = format!("The remote methods of `{ident}`, each making a call: what a `Remote<{ident}>` has.");
     let (uri, generator) = (own("uri"), own("generator"));
     let quiet = quiet();
@@ -54,6 +55,7 @@ pub(crate) fn state(state: &State) -> TokenStream {
                 require_match: #require_match,
                 #keyed_calls
                 #keyed_bytes
+                #cache_pool
                 ..#ro::Options::DEFAULT
             };
             const DOC: &'static str = #doc;

@@ -89,6 +89,7 @@ use proc_macro::TokenStream;
 /// | `require_match` | what changes an object must carry `If-Match` | it may |
 /// | `keyed_calls = 256` | so many calls with an `Idempotency-Key` are remembered by each object | 256 |
 /// | `keyed_bytes = 65536` | so many bytes of their replies | 65536 |
+/// | `cache_pool = "…"` | its objects are in the shared cache of this name in the settings (`cache-pools`) | the shared cache there is, if there is one |
 /// | `manual(Default, …)` | these traits are implemented by hand and not derived | all that are missing are |
 /// | `crate = "…"` | the path of the library, where it is reached through another crate; on the impl block too | its name in `Cargo.toml` |
 ///

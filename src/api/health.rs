@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Response};
 use http_body_util::Full;
+use serde_json::json;
 
 use super::layers::{Answer, Asked};
 use super::names::JSON;
@@ -13,6 +14,7 @@ use super::problem::Refusal;
 use super::reply;
 use super::routes::Route;
 use crate::error::Error;
+use crate::model::Durability;
 use crate::objects::Registry;
 
 const VERBS: &str = "GET, HEAD, OPTIONS";
@@ -33,6 +35,11 @@ impl Description {
     }
 }
 
+/// What a service that is ready says of itself.
+pub(crate) fn ready(store: &str, durability: Durability) -> Bytes {
+    json!({"status": "ready", "store": store, "durability": durability.as_str()}).to_string().into()
+}
+
 /// Answers a request for a route without objects.
 ///
 /// # Errors
@@ -47,7 +54,7 @@ pub(crate) fn answer(asked: &Asked<'_>, route: &Route<'_>) -> Result<Answer, Ref
         Route::Health => Ok(text(JSON, r#"{"status":"alive"}"#)),
         Route::Ready => {
             asked.api.host.ready()?;
-            Ok(text(JSON, r#"{"status":"ready"}"#))
+            Ok(text(JSON, asked.api.ready.clone()))
         }
         Route::Metrics => Ok(metrics(asked)),
         Route::OpenApi => Ok(text(JSON, asked.api.description.text())),
@@ -72,7 +79,7 @@ fn metrics(asked: &Asked<'_>) -> Answer {
         true => "application/openmetrics-text; version=1.0.0; charset=utf-8",
         false => "text/plain; version=0.0.4; charset=utf-8",
     };
-    text(media, asked.api.metrics.text(open_metrics))
+    text(media, asked.api.metrics.text(&asked.api.host.cache_counts(), open_metrics))
 }
 
 /// Scripts and styles run by nonce alone, and the page may talk to its own server alone.

@@ -26,6 +26,7 @@ use super::{body, calls, collection, health, object, server};
 use crate::clock::{self, Instant, Random};
 use crate::config::Limits;
 use crate::error::{Error, Kind, Result};
+use crate::model::Durability;
 use crate::objects::{Answered, Host, Request, TypeDef};
 
 /// What every answer is.
@@ -44,6 +45,8 @@ pub(crate) struct Inner {
     pub(crate) description: Description,
     /// `Cache-Status` of a state that came from the store.
     pub(crate) from_store: HeaderValue,
+    /// What `/readyz` says while the service is ready.
+    pub(crate) ready: Bytes,
 }
 
 /// A type of the registry with what is looked up for it on every request.
@@ -65,9 +68,9 @@ pub(crate) struct Asked<'a> {
 }
 
 impl Api {
-    /// `store` names the datastore in `Cache-Status`, such as `sqlite`.
+    /// `store` names the datastore in `Cache-Status`, such as `sqlite`; `durability` is what acknowledged writes survive in it.
     #[must_use]
-    pub fn new(host: Host, store: &str) -> Self {
+    pub fn new(host: Host, store: &str, durability: Durability) -> Self {
         let metrics = Metrics::new();
         let mut types: Vec<TypeEntry> =
             host.registry().iter().map(|def| TypeEntry { def: *def, slots: metrics.of_type(def) }).collect();
@@ -75,7 +78,8 @@ impl Api {
         let description = Description::new(host.registry());
         let from_store = HeaderValue::try_from(format!("{store}; fwd=miss"))
             .unwrap_or_else(|_| HeaderValue::from_static("store; fwd=miss"));
-        Self(Arc::new(Inner { host, types, metrics, random: Random::from_os(), description, from_store }))
+        let ready = health::ready(store, durability);
+        Self(Arc::new(Inner { host, types, metrics, random: Random::from_os(), description, from_store, ready }))
     }
 
     /// The routes, for an axum app: alone, merged, or nested below a prefix. It answers its own paths only; any

@@ -1,6 +1,6 @@
 //! What is counted. Every counter of the hot path is found when the service is built; a request only adds to it.
 
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -13,7 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::error::{Error, Kind, Result};
-use crate::objects::TypeDef;
+use crate::objects::{CacheCounts, TypeDef};
 
 /// Upper bounds in seconds: from a view in memory to a call that waits for its deadline.
 const BUCKETS: [f64; 16] =
@@ -38,6 +38,25 @@ struct CodeLabels {
     code: &'static str,
 }
 
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct ReadLabels {
+    tier: &'static str,
+    pool: String,
+    result: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct WriteLabels {
+    pool: String,
+    result: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct ServerLabels {
+    pool: String,
+    state: &'static str,
+}
+
 type Durations = Family<OperationLabels, Histogram, fn() -> Histogram>;
 
 /// The metrics of one service.
@@ -47,10 +66,19 @@ pub(crate) struct Metrics {
     requests: Family<RequestLabels, Counter>,
     durations: Durations,
     problems: Vec<Counter>,
+    caches: Caches,
     in_work: Gauge<i64, AtomicI64>,
     connections: Gauge<i64, AtomicI64>,
     /// Requests that name no object: operations, and paths and types there are none of.
     pub(crate) other: Slot,
+}
+
+/// What the caches have counted, as it was told last.
+#[derive(Default, Debug)]
+struct Caches {
+    reads: Family<ReadLabels, Counter>,
+    writes: Family<WriteLabels, Counter>,
+    servers: Family<ServerLabels, Gauge>,
 }
 
 /// One kind of request of one type.
@@ -87,10 +115,14 @@ impl Metrics {
         registry.register("problems", "Problems answered, by code; those of methods are method-error", codes.clone());
         registry.register("requests_in_work", "Requests on objects in work", in_work.clone());
         registry.register("connections", "Connections open", connections.clone());
+        let caches = Caches::default();
+        registry.register("cache_reads", "Objects asked of a cache", caches.reads.clone());
+        registry.register("cache_writes", "Objects to be put into a shared cache", caches.writes.clone());
+        registry.register("cache_servers", "Servers of a shared cache", caches.servers.clone());
         let problems = Kind::ALL.iter().map(|kind| codes.get_or_create_owned(&CodeLabels { code: kind.code() }));
         let problems = problems.collect();
         let other = slot(&requests, &durations, "", "other", "");
-        Self { registry, requests, durations, problems, in_work, connections, other }
+        Self { registry, requests, durations, problems, caches, in_work, connections, other }
     }
 
     /// The slots of a type.
@@ -135,12 +167,43 @@ impl Metrics {
         }
     }
 
-    /// All of it as text: OpenMetrics, or the older form that every Prometheus reads.
-    pub(crate) fn text(&self, open_metrics: bool) -> String {
+    /// All of it as text: OpenMetrics, or the older form that every Prometheus reads. The caches count for themselves.
+    pub(crate) fn text(&self, caches: &CacheCounts, open_metrics: bool) -> String {
+        self.caches.set(caches);
         let mut text = String::with_capacity(16 << 10);
         // Writing to a String does not fail.
         let _ = encode(&mut text, &self.registry);
         if open_metrics { text } else { older_form(&text) }
+    }
+}
+
+impl Caches {
+    fn set(&self, counts: &CacheCounts) {
+        let read = |tier, pool: &str, result, count: u64| {
+            let labels = ReadLabels { tier, pool: pool.to_owned(), result };
+            self.reads.get_or_create(&labels).inner().store(count, Relaxed);
+        };
+        read("l1", "", "hit", counts.l1_hits);
+        read("l1", "", "miss", counts.l1_misses);
+        for of in &counts.pools {
+            for (result, count) in [("hit", of.hits), ("miss", of.misses), ("stale", of.stale), ("wrong", of.wrong)] {
+                read("l2", &of.pool, result, count);
+            }
+            for (result, count) in [
+                ("stored", of.stored),
+                ("failed", of.failed),
+                ("dropped", of.dropped),
+                ("too-large", of.too_large),
+                ("rehomed", of.rehomed),
+            ] {
+                let labels = WriteLabels { pool: of.pool.clone(), result };
+                self.writes.get_or_create(&labels).inner().store(count, Relaxed);
+            }
+            for (state, count) in [("up", of.servers_up), ("open", of.servers_open)] {
+                let labels = ServerLabels { pool: of.pool.clone(), state };
+                self.servers.get_or_create(&labels).set(count as i64);
+            }
+        }
     }
 }
 
@@ -206,6 +269,7 @@ impl Drop for Connected {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::objects::PoolCounts;
 
     #[test]
     fn what_was_counted_stands_in_the_text() {
@@ -213,7 +277,9 @@ mod tests {
         metrics.other.observe(StatusCode::NOT_FOUND, Duration::from_micros(70));
         metrics.problem(Kind::RouteNotFound);
         let _connected = metrics.connect();
-        let text = metrics.text(false);
+        let pool = PoolCounts { pool: "default".into(), stale: 3, servers_open: 1, ..PoolCounts::default() };
+        let caches = CacheCounts { l1_hits: 7, l1_misses: 2, pools: vec![pool] };
+        let text = metrics.text(&caches, false);
         for line in [
             "# TYPE remote_object_requests_total counter",
             "remote_object_requests_total{type=\"\",operation=\"other\",method=\"\",status=\"4xx\"} 1",
@@ -221,10 +287,13 @@ mod tests {
             "remote_object_problems_total{code=\"route-not-found\"} 1",
             "remote_object_problems_total{code=\"overloaded\"} 0",
             "remote_object_connections 1",
+            "remote_object_cache_reads_total{tier=\"l1\",pool=\"\",result=\"hit\"} 7",
+            "remote_object_cache_reads_total{tier=\"l2\",pool=\"default\",result=\"stale\"} 3",
+            "remote_object_cache_servers{pool=\"default\",state=\"open\"} 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\nin\n{text}");
         }
-        assert!(!text.contains("# EOF") && metrics.text(true).ends_with("# EOF\n"));
+        assert!(!text.contains("# EOF") && metrics.text(&caches, true).ends_with("# EOF\n"));
     }
 
     #[test]

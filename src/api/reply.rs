@@ -44,6 +44,9 @@ pub(crate) fn response(asked: &Asked<'_>, reply: Reply, shape: Shape<'_>) -> Ans
     if is_safe(&asked.parts.method) {
         let tier = match reply.tier {
             Tier::L1 => HeaderValue::from_static("l1; hit"),
+            Tier::Shared("memcached") => HeaderValue::from_static("memcached; hit"),
+            Tier::Shared("redis") => HeaderValue::from_static("redis; hit"),
+            Tier::Shared(_) => HeaderValue::from_static("l2; hit"),
             Tier::Store => asked.api.from_store.clone(),
         };
         headers.insert(CACHE_STATUS, tier);

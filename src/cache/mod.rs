@@ -1,39 +1,94 @@
 //! # cache: speed
 //!
-//! Adds: the published states of warm objects, in this process, weighed in bytes.
+//! Adds: the published states of warm objects in this process (L1, weighed in bytes), and the records of many more in
+//! caches that processes share (L2: memcached, Redis).
 //! Never knows: what a state is, who may write it. It may forget anything at any time and invents nothing: what it
 //! does not have, it asks of the store.
 //! Door: [`Cache`].
+//!
+//! L2 is trusted by one rule: **a record from it is used iff its version is the object's current one**, which the
+//! [`index`](Index) knows or the store is asked for. So it does not matter which server says it, who wrote it there, or
+//! what was lost, kept for too long, or mixed up on the way. A cache of our own is a file here, a line below, and an arm
+//! in `shared.rs`.
 
+mod entry;
+mod index;
 mod local;
+#[cfg(feature = "memcached")]
+mod memcached;
+mod outgoing;
+mod pool;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(any(feature = "memcached", feature = "redis"))]
+mod ring;
+mod shared;
+mod tally;
 
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::model::{Caps, Cas, Entry, Loaded, ObjectKey, Page, Put, Record, Register, Rev, Scan, Seen};
+use crate::model::{Caps, Cas, Entry, Loaded, ObjectKey, Page, Put, Record, Register, Rev, Scan, Seen, Version};
 use crate::storage::Datastore;
 
+#[cfg(doc)]
+use index::Index;
 use local::Local;
 pub use local::Published;
+pub use pool::Pools;
+use tally::Count;
+pub use tally::{CacheCounts, PoolCounts};
 
 /// The store with the caches before it.
 #[derive(Debug)]
 pub struct Cache {
     local: Local,
+    l1_hits: Count,
+    l1_misses: Count,
+    pools: Pools,
     store: Arc<dyn Datastore>,
 }
 
+/// Where a state came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tier {
+    /// The in-process cache.
+    L1,
+    /// A shared cache, of this kind: `memcached`, `redis`.
+    Shared(&'static str),
+    /// The datastore.
+    Store,
+}
+
+/// What a load found, and where.
+#[derive(Debug)]
+pub struct Found {
+    /// The record; `None`: there is none.
+    pub loaded: Option<Loaded>,
+    /// Who had it.
+    pub tier: Tier,
+}
+
 impl Cache {
-    /// Before `store`, with at most `l1_bytes` of published states.
+    /// Before `store`, with at most `l1_bytes` of published states, and these shared caches.
     #[must_use]
-    pub fn new(store: Arc<dyn Datastore>, l1_bytes: u64) -> Self {
-        Self { local: Local::new(l1_bytes), store }
+    pub fn new(store: Arc<dyn Datastore>, l1_bytes: u64, pools: Pools) -> Self {
+        Self { local: Local::new(l1_bytes), l1_hits: Count::default(), l1_misses: Count::default(), pools, store }
+    }
+
+    /// Says which cluster it is, by an id that no other one has. Without it no shared cache is asked.
+    pub fn of_cluster(&self, id: &str) {
+        self.pools.of_cluster(id);
     }
 
     /// What was published last of this object under this Hold, if it is still here.
     #[must_use]
     pub fn published(&self, hold: u64, key: &ObjectKey) -> Option<Arc<dyn Published>> {
-        self.local.get(hold, key)
+        let found = self.local.get(hold, key);
+        if found.is_some() {
+            self.l1_hits.add_one();
+        }
+        found
     }
 
     /// Publishes a state. Of one object under one Hold, one caller at a time publishes, in the order of the versions.
@@ -44,6 +99,12 @@ impl Cache {
     /// Forgets all published states.
     pub fn clear(&self) {
         self.local.clear();
+    }
+
+    /// What has been counted.
+    #[must_use]
+    pub fn counts(&self) -> CacheCounts {
+        CacheCounts { l1_hits: self.l1_hits.get(), l1_misses: self.l1_misses.get(), pools: self.pools.counts() }
     }
 
     /// What the store is.
@@ -65,12 +126,81 @@ impl Cache {
         self.store.cas(register, seen, new).await
     }
 
-    /// See [`Datastore::load`].
+    /// An object's record as it is in the store now: from a shared cache if that has the current version, else from the
+    /// store. `from_store`: from there in any case.
     ///
     /// # Errors
-    /// As there.
-    pub async fn load(&self, key: &ObjectKey) -> Result<Option<Loaded>> {
-        self.store.load(key).await
+    /// As [`Datastore::load`].
+    pub async fn load(&self, hold: u64, key: &ObjectKey, from_store: bool) -> Result<Found> {
+        self.l1_misses.add_one();
+        if !from_store && let Some(found) = self.load_shared(hold, key).await? {
+            return Ok(found);
+        }
+        let loaded = self.store.load(key).await?;
+        if let Some((pool, name)) = self.shared(key) {
+            pool.trust(name);
+        }
+        Ok(Found { loaded, tier: Tier::Store })
+    }
+
+    async fn load_shared(&self, hold: u64, key: &ObjectKey) -> Result<Option<Found>> {
+        let Some((pool, name)) = self.shared(key) else { return Ok(None) };
+        let known = pool.index.get(hold, name);
+        let Some(loaded) = pool.get(key, name).await else { return Ok(None) };
+        let current = match known {
+            Some(version) => Some(version),
+            None => self.store.version(key).await?,
+        };
+        if current != Some(loaded.record.version) {
+            pool.tally.stale.add_one();
+            return Ok(None);
+        }
+        pool.tally.hits.add_one();
+        Ok(Some(Found { loaded: Some(loaded), tier: Tier::Shared(pool.kind) }))
+    }
+
+    /// This record, which was loaded, is the current one and can be shown as it is.
+    pub fn loaded(&self, hold: u64, key: &ObjectKey, loaded: &Loaded, tier: Tier) {
+        let Some((pool, name)) = self.shared(key) else { return };
+        pool.index.set(hold, name, loaded.record.version);
+        if tier == Tier::Store {
+            pool.keep(key, &loaded.record, &loaded.rev);
+        }
+    }
+
+    /// A put of this object is about to be sent: until it is [settled](Self::settled) nobody knows the current version.
+    pub fn sending(&self, key: &ObjectKey) {
+        if let Some((pool, name)) = self.shared(key) {
+            pool.index.remove(name);
+        }
+    }
+
+    /// A put was answered: this version is the current one.
+    pub fn settled(&self, hold: u64, key: &ObjectKey, version: Version) {
+        if let Some((pool, name)) = self.shared(key) {
+            pool.index.set(hold, name, version);
+        }
+    }
+
+    /// A put was confirmed: its record may be shared.
+    pub fn confirmed(&self, key: &ObjectKey, record: &Record, rev: &Rev) {
+        if let Some(pool) = self.pools.of(key) {
+            pool.keep(key, record, rev);
+        }
+    }
+
+    /// Something was not as it was taken for: the next load of this object asks the store. A wrong entry would else be
+    /// built upon again and again.
+    pub fn doubt(&self, key: &ObjectKey) {
+        if let Some((pool, name)) = self.shared(key) {
+            pool.index.remove(name);
+            pool.doubt(name);
+        }
+    }
+
+    fn shared(&self, key: &ObjectKey) -> Option<(&pool::Pool, shared::Name)> {
+        let pool = self.pools.of(key)?;
+        Some((pool, pool.name(key)?))
     }
 
     /// See [`Datastore::put`].

@@ -10,11 +10,15 @@ mod hold;
 mod incarnation;
 #[cfg(feature = "cli")]
 mod look;
+#[cfg(feature = "cli")]
+mod raise;
 mod registers;
 mod shards;
 
-pub use crate::cache::Published;
+pub use crate::cache::{CacheCounts, PoolCounts, Published, Tier};
 pub use hold::{Commit, Hold};
 #[cfg(feature = "cli")]
 pub use look::{Incarnation, Look, Ownership};
+#[cfg(feature = "cli")]
+pub use raise::raise_epochs;
 pub use shards::Locks;

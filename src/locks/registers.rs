@@ -48,6 +48,9 @@ pub(super) struct ShardRow {
 pub(super) struct ClusterRow {
     pub(super) shards: u32,
     pub(super) format: u32,
+    /// Random: tells this cluster's objects from those of any other in a cache that both use.
+    #[serde(default)]
+    pub(super) id: String,
 }
 
 /// How long a register that does not answer is tried.

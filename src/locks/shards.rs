@@ -11,11 +11,11 @@ use super::confirm::{Confirmed, Rounds};
 use super::hold::{Commit, Hold};
 use super::incarnation::{self, BEAT, FORMAT};
 use super::registers::{ClusterRow, ShardRow, change, read};
-use crate::cache::{Cache, Published};
+use crate::cache::{Cache, CacheCounts, Found, Published};
 use crate::clock::{self, Instant, Random};
 use crate::config::{PUT_UNKNOWN_MAX, SHARDS};
 use crate::error::{Error, Kind, Outcome, Result};
-use crate::model::{Caps, Loaded, ObjectKey, Ordering, Page, Put, Record, Register, Rev, Scan, Seen};
+use crate::model::{Caps, ObjectKey, Ordering, Page, Put, Record, Register, Rev, Scan, Seen};
 
 /// Who owns what, as far as this process is concerned.
 #[derive(Debug)]
@@ -53,15 +53,21 @@ impl Locks {
     /// `store-unavailable`; `config` when the store was made by a build this one cannot read.
     pub async fn join(cache: Cache, name: &str, random: Random) -> Result<Arc<Self>> {
         let caps = cache.caps();
-        let wanted = ClusterRow { shards: if caps.exclusive { 1 } else { SHARDS }, format: FORMAT };
-        let cluster = change(&cache, &Register::cluster(), |found| found.is_none().then(|| wanted.clone())).await?;
-        let cluster = cluster.unwrap_or(wanted);
+        let shards = if caps.exclusive { 1 } else { SHARDS };
+        let wanted = ClusterRow { shards, format: FORMAT, id: new_life(&random).to_string() };
+        let propose = |found: Option<&ClusterRow>| match found {
+            None => Some(wanted.clone()),
+            // Made before clusters had ids.
+            Some(row) => row.id.is_empty().then(|| ClusterRow { id: wanted.id.clone(), ..row.clone() }),
+        };
+        let cluster = change(&cache, &Register::cluster(), propose).await?.unwrap_or(wanted);
         if cluster.format > FORMAT || cluster.shards == 0 {
             return Err(Error::config(format!(
                 "the store was made by a newer version (format {}, this build reads up to {FORMAT})",
                 cluster.format
             )));
         }
+        cache.of_cluster(&cluster.id);
         let locks = Arc::new(Self {
             caps,
             name: name.to_owned(),
@@ -176,24 +182,42 @@ impl Locks {
         self.cache.publish(hold.id, key, state);
     }
 
+    /// What the caches have counted.
+    #[must_use]
+    pub fn cache_counts(&self) -> CacheCounts {
+        self.cache.counts()
+    }
+
+    /// What was loaded of an object contradicts itself: the next load asks the store, whatever a cache has.
+    pub fn doubt(&self, key: &ObjectKey) {
+        self.cache.doubt(key);
+    }
+
     /// Loads an object (rule R3). The second value says that it must be put back under this Hold's epoch before anything
     /// of it is shown: the store orders puts and cannot refuse a late one of an owner before this.
     ///
     /// # Errors
     /// `store-unavailable`; `wrong-node` when the object was written under a later epoch, which ends the Hold.
-    pub async fn load(&self, hold: &Hold, key: &ObjectKey) -> Result<(Option<Loaded>, bool)> {
+    pub async fn load(&self, hold: &Hold, key: &ObjectKey) -> Result<(Found, bool)> {
         self.ready()?;
-        let loaded = self.cache.load(key).await.map_err(|error| error.with_key(key).with_operation("load"))?;
-        let Some(found) = &loaded else { return Ok((None, false)) };
-        if found.record.version.epoch() > hold.epoch {
+        // A late put may land at any time: only the store knows.
+        let unsettled = hold.is_unsettled(key);
+        let found = self.cache.load(hold.id, key, unsettled).await;
+        let found = found.map_err(|error| error.with_key(key).with_operation("load"))?;
+        let Some(loaded) = &found.loaded else { return Ok((found, false)) };
+        let version = loaded.record.version;
+        if version.epoch() > hold.epoch {
             hold.end();
-            tracing::error!(object = %key, version = %found.record.version, epoch = hold.epoch,
+            tracing::error!(object = %key, %version, epoch = hold.epoch,
                 "a record is of a later epoch than this owner's: another owner wrote it, or the store was restored");
             return Err(Error::new(Kind::WrongNode, "another node owns this object").with_key(key));
         }
         let ordered = self.caps.ordering == Ordering::Ordered;
-        let seal = ordered && (found.record.version.epoch() < hold.epoch || hold.is_unsettled(key));
-        Ok((loaded, seal))
+        let seal = ordered && (version.epoch() < hold.epoch || unsettled);
+        if !seal {
+            self.cache.loaded(hold.id, key, loaded, found.tier);
+        }
+        Ok((found, seal))
     }
 
     /// Puts a turn's record and confirms (rules R4 and R5). The same bytes are sent again until the store says.
@@ -206,10 +230,18 @@ impl Locks {
     ) -> Commit {
         let rev = match self.settle(hold, key, seen, record).await {
             Ok(rev) => rev,
-            Err(ended) => return ended,
+            Err(ended) => {
+                if !matches!(ended, Commit::Refused(_)) {
+                    self.cache.doubt(key);
+                }
+                return ended;
+            }
         };
         match self.confirm(hold).await {
-            Ok(()) => Commit::Done(rev),
+            Ok(()) => {
+                self.cache.confirmed(key, record, &rev);
+                Commit::Done(rev)
+            }
             Err(error) => {
                 hold.end();
                 Commit::Unknown(error.with_outcome(Outcome::Unknown))
@@ -228,6 +260,7 @@ impl Locks {
         let mut unknown = false;
         let mut pause = RETRY_FIRST;
         let mut unsettled = Unsettled { hold, key, is: self.caps.ordering == Ordering::Ordered };
+        self.cache.sending(key);
         loop {
             let put = tokio::time::timeout_at(give_up, self.cache.put(key, seen, record));
             let error = match put.await.unwrap_or_else(|_| Put::Unknown(Error::store("a put was not answered at all")))
@@ -236,6 +269,7 @@ impl Locks {
                     if std::mem::take(&mut unsettled.is) {
                         hold.settle(key);
                     }
+                    self.cache.settled(hold.id, key, record.version);
                     return Ok(rev);
                 }
                 Put::Conflict(version) if version.epoch() > hold.epoch => {

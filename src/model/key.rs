@@ -55,6 +55,18 @@ impl ObjectKey {
         self.hash
     }
 
+    /// The whole name: type, NUL, id.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// `xxh3_128(type, NUL, id)` under a seed: wide enough to stand for the object where its name is too long.
+    #[must_use]
+    pub fn hash128(&self, seed: u64) -> u128 {
+        xxhash_rust::xxh3::xxh3_128_with_seed(self.text.as_bytes(), seed)
+    }
+
     /// The shard of this object among `shards`.
     #[must_use]
     pub fn shard(&self, shards: u32) -> u32 {

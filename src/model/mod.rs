@@ -220,6 +220,18 @@ pub enum Durability {
     Weak,
 }
 
+impl Durability {
+    /// As `/readyz` and the log have it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Durability::PowerSafe => "power-safe",
+            Durability::ProcessSafe => "process-safe",
+            Durability::Weak => "weak",
+        }
+    }
+}
+
 /// What a store is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Caps {

@@ -11,13 +11,13 @@ use tokio::time::timeout_at;
 use super::context::Frame;
 use super::host::Host;
 use super::idempotency::Keyed;
-use super::mailbox::{Entered, Owner};
+use super::mailbox::{Entered, Owner, Shown};
 use super::request::{Answered, Conditions, Op};
 use super::snapshot::Snapshot;
 use super::turn::{EditCall, Progress, Turn, Turned, too_late, undone};
 use crate::config::TURN_CALLS_MAX;
 use crate::error::{Error, Kind, Outcome, Result};
-use crate::locks::{Commit, Hold};
+use crate::locks::{Commit, Hold, Tier};
 use crate::model::{ObjectKey, Seen};
 
 /// What becomes of the future of a call.
@@ -70,7 +70,7 @@ impl Host {
             && let Some(hold) = self.0.locks.held(owner.key())
             && let Some(base) = self.published(&hold, owner.key())
         {
-            owner.publish(&hold, &base);
+            owner.publish(&hold, &base, Tier::L1);
             let turn: Turning = Box::pin(self.clone().turn_of_one(owner, hold, base, call));
             let turn = match driven {
                 Driven::UntilItEnds => Detached(Some(turn)),
@@ -126,17 +126,17 @@ impl Host {
     pub(super) async fn drive(self, mut owner: Owner, first: Vec<EditCall>, mut moved: bool) {
         owner.put_back(first);
         'activation: loop {
-            let (hold, mut base) = match self.activate(&owner, moved).await {
+            let Shown { hold, snapshot: mut base, tier } = match self.activate(&owner, moved).await {
                 Ok(active) => active,
                 Err(error) => return owner.fail(&error.with_outcome(Outcome::NotExecuted)),
             };
             moved = false;
-            owner.publish(&hold, &base);
+            owner.publish(&hold, &base, tier);
             loop {
                 let Some((next, calls)) = owner.next(TURN_CALLS_MAX) else { return };
                 owner = next;
                 if calls.is_empty() {
-                    owner.publish(&hold, &base);
+                    owner.publish(&hold, &base, Tier::L1);
                     continue;
                 }
                 match self.turn(&owner, &hold, &base, calls).await {
@@ -158,30 +158,41 @@ impl Host {
         }
     }
 
-    /// The Hold and the published state of an object: from L1, unless it `moved`, else from the store.
-    async fn activate(&self, owner: &Owner, moved: bool) -> Result<(Arc<Hold>, Arc<Snapshot>)> {
+    /// The Hold and the published state of an object: from L1, unless it `moved`, else loaded.
+    async fn activate(&self, owner: &Owner, moved: bool) -> Result<Shown> {
         let key = owner.key();
         let hold = self.0.locks.take(key).await?;
         if let Some(snapshot) = self.published(&hold, key).filter(|_| !moved) {
-            return Ok((hold, snapshot));
+            return Ok(Shown { hold, snapshot, tier: Tier::L1 });
         }
-        let (mut snapshot, seal) = match self.load(&hold, key).await {
-            // Its columns may have been read apart.
-            Err(error) if error.kind() == Kind::RecordCorrupt => self.load(&hold, key).await?,
-            loaded => loaded?,
-        };
+        let (mut snapshot, seal, tier) = self.load(&hold, key).await?;
         if seal {
             snapshot = self.seal(&hold, key, snapshot).await?;
         }
         let snapshot = Arc::new(snapshot);
         self.0.locks.publish(&hold, key, Arc::clone(&snapshot) as _);
-        Ok((hold, snapshot))
+        Ok(Shown { hold, snapshot, tier })
     }
 
-    async fn load(&self, hold: &Hold, key: &ObjectKey) -> Result<(Snapshot, bool)> {
-        let (loaded, seal) = self.0.locks.load(hold, key).await?;
-        let read = loaded.map(|loaded| Snapshot::read(self.def(key)?, key, loaded));
-        Ok((read.transpose()?.unwrap_or_else(Snapshot::absent), seal))
+    /// Loads and checks. What contradicts itself may have been read apart, or a shared cache is wrong: the store is asked,
+    /// and once more.
+    async fn load(&self, hold: &Hold, key: &ObjectKey) -> Result<(Snapshot, bool, Tier)> {
+        let mut asked_again = false;
+        loop {
+            let loaded = self.0.locks.load(hold, key).await;
+            let tier = loaded.as_ref().map_or(Tier::Store, |(found, _)| found.tier);
+            let read = loaded.and_then(|(found, seal)| {
+                let read = found.loaded.map(|loaded| Snapshot::read(self.def(key)?, key, loaded)).transpose()?;
+                Ok((read.unwrap_or_else(Snapshot::absent), seal, tier))
+            });
+            match read {
+                Err(error) if error.kind() == Kind::RecordCorrupt && !asked_again => {
+                    self.0.locks.doubt(key);
+                    asked_again = tier == Tier::Store;
+                }
+                read => return read,
+            }
+        }
     }
 
     /// Puts a record of an earlier epoch back under this one (rule R3), so that no late put of an earlier owner shadows it.
@@ -243,7 +254,7 @@ impl Host {
                 let seen = Some(Seen { version, rev });
                 let snapshot = Arc::new(Snapshot { seen, life, memory });
                 // L1 may forget at any time: whoever has an answer, or saw the state in L1, must find it here after that.
-                owner.publish(hold, &snapshot);
+                owner.publish(hold, &snapshot, Tier::L1);
                 self.0.locks.publish(hold, key, Arc::clone(&snapshot) as _);
                 release(owner, calls, answers);
                 Settled::Published(snapshot)

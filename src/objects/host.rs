@@ -22,7 +22,7 @@ use super::waits::Waits;
 use crate::clock::{self, Instant};
 use crate::config::{Config, IDEMPOTENCY_KEY_BYTES_MAX, REQUEST_TIMEOUT_MAX};
 use crate::error::{Error, Kind, Result};
-use crate::locks::Locks;
+use crate::locks::{CacheCounts, Locks};
 use crate::model::{Item, ObjectKey, ObjectUri, Scan, Version};
 
 /// The objects of one service. Cheap to clone.
@@ -215,6 +215,13 @@ impl Host {
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.0.locks.ready().is_err()
+    }
+
+    #[doc(hidden)]
+    /// What the caches have counted.
+    #[must_use]
+    pub fn cache_counts(&self) -> CacheCounts {
+        self.0.locks.cache_counts()
     }
 
     #[doc(hidden)]

@@ -5,10 +5,11 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::object::Options;
 use super::record::Kept;
-use super::request::{Answered, Op, Reply, Success, Tier};
+use super::request::{Answered, Op, Reply, Success};
 use super::snapshot::Memory;
 use crate::config::KEPT_REPLY_BYTES_MAX;
 use crate::error::{Error, Kind};
+use crate::locks::Tier;
 use crate::model::Version;
 
 /// A call that has a key.

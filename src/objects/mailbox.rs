@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::snapshot::Snapshot;
 use super::turn::{EditCall, Keyed};
 use crate::error::{Error, Kind, Result};
-use crate::locks::Hold;
+use crate::locks::{Hold, Tier};
 use crate::model::{KeyHash, ObjectKey};
 
 const SHARDS: usize = 64;
@@ -21,6 +21,8 @@ const SHARDS: usize = 64;
 pub(crate) struct Shown {
     pub(crate) hold: Arc<Hold>,
     pub(crate) snapshot: Arc<Snapshot>,
+    /// Where it was found, for those who waited for that.
+    pub(crate) tier: Tier,
 }
 
 /// What a reader that waits for a load gets.
@@ -157,11 +159,11 @@ impl Owner {
     }
 
     /// Shows a state to the readers that wait and to those that come while the turn runs.
-    pub(crate) fn publish(&self, hold: &Arc<Hold>, snapshot: &Arc<Snapshot>) {
+    pub(crate) fn publish(&self, hold: &Arc<Hold>, snapshot: &Arc<Snapshot>, tier: Tier) {
         let Some(mailboxes) = &self.mailboxes else { return };
         let mut shard = mailboxes.shard(&self.key);
         let Some(mailbox) = shard.get_mut(&self.key) else { return };
-        let shown = Shown { hold: Arc::clone(hold), snapshot: Arc::clone(snapshot) };
+        let shown = Shown { hold: Arc::clone(hold), snapshot: Arc::clone(snapshot), tier };
         mailbox.published = Some(shown.clone());
         let loads = std::mem::take(&mut mailbox.loads);
         drop(shard);
@@ -208,7 +210,7 @@ impl Owner {
         }
         drop(shard);
         self.mailboxes = Some(mailboxes);
-        self.publish(hold, published);
+        self.publish(hold, published, Tier::L1);
         Some(self)
     }
 

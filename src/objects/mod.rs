@@ -29,6 +29,7 @@ mod turn;
 mod view;
 mod waits;
 
+pub use crate::locks::{CacheCounts, PoolCounts, Tier};
 pub use args::Args;
 pub use call::{Call, CallKind, CallRequest, Edit, FromView, Returned, View, read_reply};
 pub use context::{Context, ViewContext};
@@ -40,4 +41,4 @@ pub(crate) use json::{check as check_json, is_blank};
 pub use object::{Method, Options, Param, RemoteMethods, RemoteObject, RemoteState, Run, State, TypeDef};
 pub use registry::{Registration, Registry};
 pub use remote::{Authorities, Remote};
-pub use request::{Answered, Conditions, Freshness, Listed, Op, Reply, Request, Success, Tags, Tier};
+pub use request::{Answered, Conditions, Freshness, Listed, Op, Reply, Request, Success, Tags};

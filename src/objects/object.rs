@@ -72,6 +72,8 @@ pub struct Options {
     pub keyed_calls: u32,
     /// Bytes of their replies an object remembers.
     pub keyed_bytes: u32,
+    /// The shared cache its objects are in; `None`: the default one.
+    pub cache_pool: Option<&'static str>,
 }
 
 impl Options {
@@ -82,6 +84,7 @@ impl Options {
         require_match: false,
         keyed_calls: KEYED_CALLS_MAX,
         keyed_bytes: KEYED_BYTES_MAX,
+        cache_pool: None,
     };
 }
 

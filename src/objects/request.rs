@@ -9,6 +9,7 @@ use super::args::Args;
 use super::object::Method;
 use crate::clock::Instant;
 use crate::error::Error;
+use crate::locks::Tier;
 use crate::model::{ObjectKey, Version};
 
 /// One request on one object.
@@ -114,15 +115,6 @@ pub enum Success {
     NoContent,
     /// The reader has it already.
     NotModified,
-}
-
-/// Where a state came from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Tier {
-    /// The in-process cache.
-    L1,
-    /// The datastore.
-    Store,
 }
 
 /// One page of a list.

@@ -16,12 +16,12 @@ use super::host::Host;
 use super::idempotency;
 use super::json;
 use super::object::{Answer, Method, Run, State, TypeDef};
-use super::request::{Answered, Conditions, Op, Reply, Success, Tier};
+use super::request::{Answered, Conditions, Op, Reply, Success};
 use super::snapshot::{Life, Memory, Snapshot};
 use crate::clock;
 use crate::config::TURN_RUNNING_MAX;
 use crate::error::{Error, Kind, Outcome, Result};
-use crate::locks::Hold;
+use crate::locks::{Hold, Tier};
 use crate::model::Version;
 
 pub(crate) use super::idempotency::Keyed;

@@ -12,11 +12,11 @@ use super::context::{Frame, ViewContext};
 use super::host::Host;
 use super::mailbox::{Reader, Shown};
 use super::object::{Run, TypeDef};
-use super::request::{Answered, Freshness, Op, Reply, Success, Tier};
+use super::request::{Answered, Freshness, Op, Reply, Success};
 use super::snapshot::Snapshot;
 use super::turn::{absent, caught, panicked};
 use crate::error::{Error, Kind, Outcome, Result};
-use crate::locks::Hold;
+use crate::locks::{Hold, Tier};
 use crate::model::ObjectKey;
 
 impl Host {
@@ -31,20 +31,16 @@ impl Host {
     async fn view_story(&self, op: Op, frame: Arc<Frame>, freshness: Freshness) -> Answered {
         let core = &self.0;
         let def = self.def(&frame.key)?;
-        let mut tier = Tier::L1;
         let hold = match core.locks.held(&frame.key) {
             Some(hold) => hold,
             None => core.locks.take(&frame.key).await?,
         };
-        let Shown { hold, snapshot } = match self.published(&hold, &frame.key) {
-            Some(snapshot) => Shown { hold, snapshot },
+        let Shown { hold, snapshot, tier } = match self.published(&hold, &frame.key) {
+            Some(snapshot) => Shown { hold, snapshot, tier: Tier::L1 },
             None if freshness.only_if_cached => {
                 return Err(Error::new(Kind::NotCached, "no copy of the object is at hand"));
             }
-            None => {
-                tier = Tier::Store;
-                self.load_beside(&frame.key, &mut tier).await?
-            }
+            None => self.load_beside(&frame.key).await?,
         };
         let answer = self.look(def, op, &frame, &snapshot).await;
         let fresh_enough = freshness.max_age.is_some_and(|age| core.locks.was_confirmed_within(age));
@@ -60,12 +56,9 @@ impl Host {
     }
 
     /// The published state of an object that L1 does not have; loads it if nobody is at it.
-    pub(super) async fn load_beside(&self, key: &ObjectKey, tier: &mut Tier) -> Result<Shown> {
+    pub(super) async fn load_beside(&self, key: &ObjectKey) -> Result<Shown> {
         let answer = match self.0.mailboxes.read(key) {
-            Reader::Published(shown) => {
-                *tier = Tier::L1;
-                return Ok(shown);
-            }
+            Reader::Published(shown) => return Ok(Shown { tier: Tier::L1, ..shown }),
             Reader::Refused(error) => return Err(error),
             Reader::Waits(answer) => answer,
             Reader::Owner(owner, answer) => {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::Target;
 use super::console::say;
-use crate::cache::Cache;
+use crate::cache::{Cache, Pools};
 use crate::error::{Error, Result};
 use crate::locks::{Incarnation, Look, Ownership};
 use crate::model::{ObjectKey, ObjectUri, Record, Version};
@@ -31,7 +31,7 @@ pub(super) async fn explain(target: &Target, uri: &str, as_json: bool) -> Result
     let key = ObjectUri::parse(uri).map_err(|error| Error::config(error.message().to_owned()))?;
     let key = key.into_local().key().clone();
     let store = target.open_existing().await.map_err(|error| in_use(error, &key))?;
-    let cache = Cache::new(store, 0);
+    let cache = Cache::new(store, 0, Pools::default());
     let look = Look::new(&cache);
     let ownership = look.ownership(&key).await?;
     let owner = match ownership.as_ref().and_then(|ownership| ownership.owner.as_deref()) {
@@ -42,7 +42,7 @@ pub(super) async fn explain(target: &Target, uri: &str, as_json: bool) -> Result
         Some(ownership) => look.hint(ownership.shard, &key).await?,
         None => None,
     };
-    let record = cache.load(&key).await?.map(|loaded| loaded.record);
+    let record = cache.load(0, &key, true).await?.loaded.map(|loaded| loaded.record);
     let inside = record.as_ref().map(inside);
     let exclusive = cache.caps().exclusive;
     let found = Found { key, store: target.shown(), exclusive, ownership, owner, record, inside, hint };
@@ -116,9 +116,10 @@ impl Found {
         if let Some(Ok(inside)) = &self.inside {
             line("keyed", keyed_line(inside));
             for call in inside.keyed.iter().rev().take(KEYED_SHOWN) {
-                let reply = call
-                    .reply_bytes
-                    .map_or("its reply was not kept".to_owned(), |bytes| format!("{bytes} bytes of reply"));
+                let reply = match call.reply_bytes {
+                    Some(bytes) => format!("reply kept ({bytes} B)"),
+                    None => "reply too large to keep".to_owned(),
+                };
                 line("", format!("{}  {}  {}, {reply}", call.version, call.key_hash, call.answered));
             }
         }
@@ -209,15 +210,12 @@ impl Found {
 
 fn keyed_line(inside: &Inside) -> String {
     let count = inside.keyed.len();
-    let mut line = format!("{count} calls remembered");
-    if count > 0 {
-        line += ", newest first, by the hash of their keys";
-    }
+    let mut line = format!("calls remembered by their Idempotency-Key: {count}");
     if count > KEYED_SHOWN {
-        line += &format!(" (the last {KEYED_SHOWN})");
+        line += &format!(", the newest {KEYED_SHOWN} are");
     }
     if inside.horizon != Version::default() {
-        line += &format!("; those up to {} are forgotten", inside.horizon);
+        line += &format!("; forgotten up to {}", inside.horizon);
     }
     line
 }

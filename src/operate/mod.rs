@@ -7,6 +7,7 @@
 
 mod console;
 mod doctor;
+mod epochs;
 mod explain;
 mod probes;
 mod purge;
@@ -35,8 +36,25 @@ pub(crate) enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Go on after a restore
+    #[command(subcommand, arg_required_else_help = false)]
+    Epochs(EpochsTask),
     /// Remove the records of deleted objects for good, while no server runs
     Purge {
+        /// Do not ask first
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// What is to be done with the epochs.
+#[derive(clap::Subcommand, Clone, Debug)]
+pub(crate) enum EpochsTask {
+    /// Add to the epoch of every shard, so that no version comes again after a restore
+    Raise {
+        /// How much; more than there were starts and take-overs since the backup
+        #[arg(long, default_value_t = 1000, value_name = "N")]
+        by: u32,
         /// Do not ask first
         #[arg(long)]
         yes: bool,
@@ -98,6 +116,7 @@ pub(crate) async fn run(task: Task, target: Target) -> Result<i32> {
         Task::Schema(SchemaTask::Apply { yes }) => schema::apply(&target, yes).await,
         Task::Doctor => doctor::doctor(&target).await,
         Task::Explain { uri, json } => explain::explain(&target, &uri, json).await,
+        Task::Epochs(EpochsTask::Raise { by, yes }) => epochs::raise(&target, by, yes).await,
         Task::Purge { yes } => purge::purge(&target, yes).await,
     }
 }

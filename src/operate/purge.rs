@@ -2,19 +2,13 @@
 
 use super::console::{agreed, say};
 use super::{Target, refuse};
-use crate::cache::Cache;
+use crate::cache::{Cache, Pools};
 use crate::error::{Error, Result};
 use crate::locks::{Incarnation, Look};
 
 pub(super) async fn purge(target: &Target, yes: bool) -> Result<i32> {
     let store = target.open_existing().await?;
-    if !store.caps().exclusive {
-        let cache = Cache::new(store.clone(), 0);
-        let up = Look::new(&cache).watch().await?;
-        if !up.is_empty() {
-            return Err(in_use(&up));
-        }
-    }
+    refuse_in_use(&Cache::new(store.clone(), 0, Pools::default()), "nothing was removed").await?;
     say(format!("store: {}", target.shown()));
     let question = "remove the records of all deleted objects for good, with what they remember of calls with an \
                     Idempotency-Key?";
@@ -27,7 +21,17 @@ pub(super) async fn purge(target: &Target, yes: bool) -> Result<i32> {
     Ok(0)
 }
 
-fn in_use(up: &[(Incarnation, bool)]) -> Error {
+/// Refuses while somebody serves from a store. `done`: what was done so far. One that has the store for itself is refused
+/// when it is opened.
+pub(super) async fn refuse_in_use(cache: &Cache, done: &str) -> Result<()> {
+    if cache.caps().exclusive {
+        return Ok(());
+    }
+    let up = Look::new(cache).watch().await?;
+    if up.is_empty() { Ok(()) } else { Err(in_use(&up, done)) }
+}
+
+fn in_use(up: &[(Incarnation, bool)], done: &str) -> Error {
     let lives = up.iter().map(|(life, beats)| {
         let Incarnation { id, node, .. } = life;
         let is = if *beats { "beats" } else { "has stood still for 3 s and is probably dead" };
@@ -41,5 +45,5 @@ fn in_use(up: &[(Incarnation, bool)]) -> Error {
         cure += "; for one that is dead start a server of the same name, which ends it, and stop that with SIGTERM";
     }
     let lives = lives.collect::<Vec<_>>().join(", ");
-    refuse(format!("nothing was removed, since the store is in use: {lives}{cure}"))
+    refuse(format!("{done}, since the store is in use: {lives}{cure}"))
 }

@@ -17,7 +17,7 @@ pub(super) fn first_lines(service: &Service, address: SocketAddr, store: &str) -
     let synced = match service.durability() {
         Durability::PowerSafe => "yes",
         Durability::ProcessSafe => "no, acknowledged writes survive the process but not the loss of power",
-        Durability::Weak => "no, acknowledged writes are gone with the process",
+        Durability::Weak => "no, acknowledged writes may be lost with the process",
     };
     let types: Vec<TypeDef> = service.host().registry().iter().copied().collect();
     let mut text = format!("listening on http://{address}\nstore: {store}\nsynced: {synced}\ntry:\n");

@@ -33,7 +33,7 @@ pub use self::redis::Redis;
 pub use cassandra::{Cassandra, schema_apply, schema_print};
 pub use key_value::{KeyValue, OverKeyValue};
 pub use memory::Memory;
-pub use open::{check_existing, open};
+pub use open::{check_existing, open, schema_make, schema_text};
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
 

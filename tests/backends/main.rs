@@ -9,5 +9,4 @@ mod kit;
 mod ordered;
 #[cfg(feature = "redis")]
 mod redis;
-mod servers;
 mod sqlite;

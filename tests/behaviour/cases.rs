@@ -95,6 +95,7 @@ pub async fn a_state_too_large_is_undone(world: &World) -> Script {
 
 pub async fn a_view_runs_beside_the_running_turn(world: &World) -> Script {
     let mut script = Script::default();
+    world.warm(&["a"]).await;
     script.note(&world.call(probe("a").add(1)).await);
     let slow = world.call(probe("a").add_slowly(10, 400));
     let look = async {
@@ -126,6 +127,7 @@ pub async fn calls_on_one_object_never_overlap(world: &World) -> Script {
 
 pub async fn a_deadline_that_passes_undoes_the_call(world: &World) -> Script {
     let mut script = Script::default();
+    world.warm(&["a"]).await;
     let slow = probe("a").add_slowly(10, 5_000).timeout(Duration::from_millis(200));
     let queued = async {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -146,6 +148,7 @@ pub async fn a_deadline_that_passes_undoes_the_call(world: &World) -> Script {
 
 pub async fn what_has_begun_goes_on_without_its_caller(world: &World) -> Script {
     let mut script = Script::default();
+    world.warm(&["a"]).await;
     let gone = tokio::time::timeout(Duration::from_millis(100), world.call(probe("a").add_slowly(7, 300))).await;
     assert!(gone.is_err(), "the caller hung up");
     tokio::time::sleep(Duration::from_millis(600)).await;
@@ -221,6 +224,7 @@ pub async fn an_error_of_a_called_object_is_handed_on(world: &World) -> Script {
 
 pub async fn a_ring_of_calls_is_named_at_once(world: &World) -> Script {
     let mut script = Script::default();
+    world.warm(&["a", "b", "c"]).await;
     let began = remote_object::clock::now();
     let answer = world.call(probe("a").along(vec![probe("b"), probe("c"), probe("a")])).await;
     assert!(began.elapsed() < Duration::from_millis(500), "it waited for no deadline");
@@ -238,6 +242,7 @@ pub async fn a_ring_of_calls_is_named_at_once(world: &World) -> Script {
 
 pub async fn calls_that_wait_on_each_other_crosswise_are_answered(world: &World) -> Script {
     let mut script = Script::default();
+    world.warm(&["a", "b"]).await;
     let began = remote_object::clock::now();
     let one = world.call(probe("a").meet(probe("b"), 100));
     let other = world.call(probe("b").meet(probe("a"), 100));
@@ -263,6 +268,7 @@ pub async fn a_chain_that_is_too_long_is_refused(world: &World) -> Script {
 
 pub async fn a_full_queue_refuses_and_loses_nothing(world: &World) -> Script {
     let mut script = Script::default();
+    world.warm(&["a"]).await;
     let blocker = world.call(probe("a").add_slowly(1, 500));
     let rush = async {
         tokio::time::sleep(Duration::from_millis(150)).await;

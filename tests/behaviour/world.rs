@@ -1,39 +1,50 @@
 //! The ways to run, behind one face, and the record of what was answered.
 
+use std::any::Any;
 use std::fmt::Debug;
 
+use futures_util::future::BoxFuture;
 use remote_object::objects::CallKind;
-use remote_object::{Call, CallError, Client, Config, RemoteError, Service};
+use remote_object::{Call, CallError, Client, Config, Remote, RemoteError, Service};
 use serde::de::DeserializeOwned;
+
+use crate::objects::Probe;
+use crate::stores::Ground;
 
 /// One way to run, with a service of its own.
 pub struct World {
     pub service: Service,
     client: Option<Client>,
-    stop: Option<tokio::sync::oneshot::Sender<()>>,
-    _dir: Option<tempfile::TempDir>,
+    running: Option<Running>,
+}
+
+/// A server, until it is told to stop.
+struct Running {
+    stop: tokio::sync::oneshot::Sender<()>,
+    served: tokio::task::JoinHandle<()>,
+    clean_up: Option<BoxFuture<'static, ()>>,
+    _keep: Box<dyn Any + Send>,
 }
 
 impl World {
     /// In this process, on the memory store, without a socket.
     pub async fn zero(config: Config) -> Self {
         let service = Service::builder().config(config).store("memory:").build().await.unwrap();
-        Self { service, client: None, stop: None, _dir: None }
+        Self { service, client: None, running: None }
     }
 
-    /// Over HTTP, on a SQLite file.
-    pub async fn sync(config: Config) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", dir.path().join("objects.db").display());
-        let service = Service::builder().config(config).store(url).build().await.unwrap();
+    /// Over HTTP, on this store.
+    pub async fn sync(ground: Ground) -> Self {
+        let service = ground.builder.build().await.unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = Client::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let running = service.clone();
-        tokio::spawn(async move {
-            running.run(listener, async { _ = stopped.await }).await.unwrap();
+        let runs = service.clone();
+        let served = tokio::spawn(async move {
+            runs.run(listener, async { _ = stopped.await }).await.unwrap();
         });
-        Self { service, client: Some(client), stop: Some(stop), _dir: Some(dir) }
+        let running = Running { stop, served, clean_up: ground.clean_up, _keep: ground.keep };
+        Self { service, client: Some(client), running: Some(running) }
     }
 
     pub async fn call<T, E, K>(&self, call: Call<T, E, K>) -> Result<T, CallError<E>>
@@ -54,9 +65,21 @@ impl World {
         tokio::time::timeout(std::time::Duration::from_secs(5), host.idle()).await.expect("the maps empty themselves");
     }
 
-    pub fn end(mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
+    /// Calls a view of each, so that what follows does not wait until this node owns them: some cases look at the clock.
+    pub async fn warm(&self, ids: &[&str]) {
+        for id in ids {
+            self.call(Remote::<Probe>::new(*id).value()).await.unwrap();
+        }
+    }
+
+    /// Stops, and leaves nothing in the store.
+    pub async fn end(mut self) {
+        let Some(running) = self.running.take() else { return };
+        drop(self.client.take());
+        let _ = running.stop.send(());
+        running.served.await.unwrap();
+        if let Some(clean_up) = running.clean_up {
+            clean_up.await;
         }
     }
 }

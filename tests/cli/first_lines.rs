@@ -84,7 +84,7 @@ fn a_store_that_forgets_says_so() {
     let server = Server::new(dir.path(), &["--store", "memory:"]);
     let lines: Vec<&str> = server.first_lines.lines().collect();
     assert_eq!(lines[1], "store: memory:");
-    assert_eq!(lines[2], "synced: no, acknowledged writes are gone with the process");
+    assert_eq!(lines[2], "synced: no, acknowledged writes may be lost with the process");
     server.post("/objects/counter/a/add", &json!({"by": 1})).is(200, json!(1));
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "no file is made");
     server.stop();

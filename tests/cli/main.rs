@@ -9,6 +9,8 @@ mod examples;
 mod first_lines;
 mod log;
 mod operate;
+#[cfg(feature = "cassandra")]
+mod operate_cassandra;
 mod refusals;
 mod samples;
 mod secrets;

@@ -94,11 +94,20 @@ fn an_address_that_cannot_be_had_leaves_no_file_behind() {
 #[test]
 fn a_url_of_no_store() {
     let dir = dir();
-    for url in ["", "objectd.db", "cassandra:127.0.0.1/ks", "memory:x", "sqlite:", "sqlite://x.db"] {
+    for url in ["", "objectd.db", "etcd:127.0.0.1/ks", "memory:x", "sqlite:", "sqlite://x.db"] {
         let args = ["--listen", "127.0.0.1:0", "--store", url];
         let right = if url == "memory:x" { "memory:" } else { "sqlite:PATH" };
         refused(dir.path(), &args, &[right]);
     }
+}
+
+/// It has the feature, so the URL itself is what is wrong.
+#[cfg(feature = "cassandra")]
+#[test]
+fn a_url_without_servers() {
+    let dir = dir();
+    let like = "it would be like scheme://user:password@host:port,host/path?name=value";
+    refused(dir.path(), &["--listen", "127.0.0.1:0", "--store", "cassandra:c1/ks"], &["no scheme://", like]);
 }
 
 /// The error for a file, which has to name it.

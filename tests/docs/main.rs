@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "helpers of tests")]
 
 mod links;
+mod operated;
 mod played;
 mod process;
 mod tables;

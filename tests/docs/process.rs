@@ -10,7 +10,7 @@ use remote_object::Config;
 use crate::{blocks, names, read, table};
 
 /// The server, without what this machine's environment would set.
-fn objectd(args: &[&str]) -> Command {
+pub(crate) fn objectd(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_objectd"));
     let ours = std::env::vars_os().map(|(name, _)| name).filter(|name| {
         let name = name.to_string_lossy();
@@ -30,13 +30,16 @@ fn stdout(args: &[&str]) -> String {
 }
 
 /// A server that is killed when this is dropped.
-struct Serving(Child);
+pub(crate) struct Serving(Child);
 
 impl Serving {
+    fn in_memory() -> (Self, Vec<String>) {
+        Self::start(&mut objectd(&["--listen", "127.0.0.1:0", "--store", "memory:", "--log", "json"]))
+    }
+
     /// With its first lines, up to "try:".
-    fn start() -> (Self, Vec<String>) {
-        let child = objectd(&["--listen", "127.0.0.1:0", "--store", "memory:", "--log", "json"]).spawn().unwrap();
-        let mut serving = Self(child);
+    pub(crate) fn start(command: &mut Command) -> (Self, Vec<String>) {
+        let mut serving = Self(command.spawn().unwrap());
         let mut lines = Vec::new();
         for line in BufReader::new(serving.0.stdout.as_mut().unwrap()).lines() {
             lines.push(line.unwrap());
@@ -105,7 +108,7 @@ fn a_mistake_is_told_in_the_line_that_the_page_shows() {
 
 #[test]
 fn the_first_lines_are_those_that_the_readme_shows() {
-    let (_serving, lines) = Serving::start();
+    let (_serving, lines) = Serving::in_memory();
     let begin = |line: &String| line.split_once(':').map(|(name, _)| name.to_owned());
     let (_, block) = blocks(&read("README.md")).into_iter().find(|(_, text)| text.contains("listening on")).unwrap();
     let shown: Vec<String> = block.lines().skip(1).take(lines.len()).map(str::to_owned).collect();
@@ -114,7 +117,7 @@ fn the_first_lines_are_those_that_the_readme_shows() {
 
 #[test]
 fn every_field_of_the_log_stands_in_the_page() {
-    let (mut serving, lines) = Serving::start();
+    let (mut serving, lines) = Serving::in_memory();
     let address = lines[0].strip_prefix("listening on http://").unwrap();
     get(address, "/objects/counter/a");
     serving.0.kill().unwrap();
@@ -136,7 +139,7 @@ fn every_field_of_the_log_stands_in_the_page() {
 
 #[test]
 fn every_metric_stands_in_the_page_and_every_one_there_is() {
-    let (_serving, lines) = Serving::start();
+    let (_serving, lines) = Serving::in_memory();
     let address = lines[0].strip_prefix("listening on http://").unwrap();
     let text = get(address, "/metrics");
     let told: BTreeSet<(String, String)> = text

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use remote_object::Config;
 use remote_object::config::{
-    CHAIN_DEPTH_MAX, ID_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, KEPT_REPLY_BYTES_MAX, KEYED_BYTES_MAX, KEYED_CALLS_MAX,
-    LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, PUT_UNKNOWN_MAX, REQUEST_TIMEOUT_MAX, SHARDS, TURN_CALLS_MAX, TURN_RUNNING_MAX,
-    TYPE_NAME_BYTES_MAX,
+    CHAIN_DEPTH_MAX, ID_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, INDEX_ENTRIES_MAX, KEPT_REPLY_BYTES_MAX, KEYED_BYTES_MAX,
+    KEYED_CALLS_MAX, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, PUT_UNKNOWN_MAX, REQUEST_TIMEOUT_MAX, SHARDS,
+    SHARED_ITEM_BYTES_MAX, TURN_CALLS_MAX, TURN_RUNNING_MAX, TYPE_NAME_BYTES_MAX,
 };
 
 use crate::{names, read, table};
@@ -70,6 +70,8 @@ fn every_constant_stands_in_the_page_with_its_value() {
         ("LIST_LIMIT_DEFAULT", LIST_LIMIT_DEFAULT.to_string()),
         ("REQUEST_TIMEOUT_MAX", millis(REQUEST_TIMEOUT_MAX)),
         ("SHARDS", SHARDS.to_string()),
+        ("INDEX_ENTRIES_MAX", INDEX_ENTRIES_MAX.to_string()),
+        ("SHARED_ITEM_BYTES_MAX", SHARED_ITEM_BYTES_MAX.to_string()),
     ];
     let expected: BTreeMap<String, String> = values.map(|(name, value)| (name.to_owned(), value)).into();
     let rows = table(&read("docs/settings.md"), "constant");

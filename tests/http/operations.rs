@@ -8,7 +8,7 @@ use crate::world::World;
 async fn a_service_says_that_it_is_alive_and_ready() {
     let world = World::new().await;
     world.get("/healthz").await.is(200, json!({"status": "alive"}));
-    world.get("/readyz").await.is(200, json!({"status": "ready"}));
+    world.get("/readyz").await.is(200, json!({"status": "ready", "store": "memory", "durability": "weak"}));
     world.service.host().drain();
     world.get("/healthz").await.is(200, json!({"status": "alive"}));
     world.get("/readyz").await.is_problem(503, "draining");

@@ -15,6 +15,7 @@ use remote_object::{RemoteObject, RemoteState, TypeDef};
     require_match,
     keyed_calls = 8,
     keyed_bytes = 1024,
+    cache_pool = "paper",
     crate = "::remote_object"
 )]
 #[derive(Debug, PartialEq, Clone)]
@@ -129,7 +130,14 @@ fn a_unit_reply_has_no_schema() {
 
 #[test]
 fn the_keys_of_the_attribute_become_options() {
-    let options = Options { replace: true, delete: true, require_match: true, keyed_calls: 8, keyed_bytes: 1024 };
+    let options = Options {
+        replace: true,
+        delete: true,
+        require_match: true,
+        keyed_calls: 8,
+        keyed_bytes: 1024,
+        cache_pool: Some("paper"),
+    };
     assert_eq!((Notes::TYPE, Notes::OPTIONS), ("note-book", options));
 }
 

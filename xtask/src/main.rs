@@ -7,6 +7,7 @@ mod children;
 mod command;
 mod compose;
 mod deny;
+mod faults;
 mod fuzz;
 mod images;
 mod stack;
@@ -34,6 +35,8 @@ enum Task {
     /// Kill the server with `kill -9` under load and look for lost, doubled and half writes
     #[command(disable_help_flag = true)]
     Crash(Rest),
+    /// Play faults of a server on the real stack: killed, frozen, cut off, its clock off by years
+    Faults(faults::Options),
     /// Measure beside bare axum and axum with Redis; a full run writes docs/performance.md
     #[command(disable_help_flag = true)]
     Bench(Rest),
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Task::Test { quick, only } => return steps::test(quick, &only),
         Task::Lint => return steps::lint(),
         Task::Crash(rest) => children::crash(&rest.args),
+        Task::Faults(options) => faults::play(&options),
         Task::Bench(rest) => children::bench(&rest.args),
         Task::Fuzz { seconds, target } => fuzz::run(seconds, &target),
         Task::Stack { verb } => stack::run(&verb),

@@ -152,7 +152,13 @@ pub(super) fn add_operations(paths: &mut Map<String, Value>) {
     };
     let status = |value: &str| json!({"type": "object", "properties": {"status": {"const": value}}});
     add("/healthz", "_healthz", "The process is alive", JSON, status("alive"));
-    add("/readyz", "_readyz", "New calls are taken", JSON, status("ready"));
+    let mut ready = status("ready");
+    ready["properties"]["store"] = json!({"type": "string", "description": "The datastore, such as `sqlite`"});
+    ready["properties"]["durability"] = json!({
+        "enum": ["power-safe", "process-safe", "weak"],
+        "description": "What an acknowledged write survives: the loss of power, the death of a process alone, or less",
+    });
+    add("/readyz", "_readyz", "New calls are taken", JSON, ready);
     add("/metrics", "_metrics", "Metrics in Prometheus text", "text/plain", json!({"type": "string"}));
     add("/openapi.json", "_openapi", "This description", JSON, json!({"type": "object"}));
     add("/docs", "_docs", "A page that shows this description", "text/html", json!({"type": "string"}));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::*;
-use crate::cache::Cache;
+use crate::cache::{Cache, Pools};
 use crate::clock::Random;
 use crate::objects::request::Conditions;
 use crate::prelude::*;
@@ -37,7 +37,7 @@ impl Sum {
 }
 
 async fn host() -> Host {
-    let cache = Cache::new(Memory::store(), 1 << 20);
+    let cache = Cache::new(Memory::store(), 1 << 20, Pools::default());
     let locks = Locks::join(cache, "node", Random::seeded(1)).await.unwrap();
     let registry = Registry::new(&[TypeDef::of::<Sum>()], false).unwrap();
     Host::new(registry, locks, Arc::default(), None)

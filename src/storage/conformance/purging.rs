@@ -1,12 +1,11 @@
 //! A purge removes what is deleted, and nothing else; or says that nothing is ever removed.
 
+use super::attempts::Attempts;
 use super::bench::{Bench, Checked, ensure, object, record, version};
 use crate::error::Kind;
 use crate::model::{Item, ObjectKey, Register, Scan};
 
 const SHARD: u32 = 7;
-/// A purge whose way fails is asked for again.
-const ATTEMPTS_MAX: usize = 20;
 
 pub(super) async fn a_purge_removes_what_is_deleted_and_nothing_else(bench: Bench) -> Checked {
     let store = bench.open().await;
@@ -23,14 +22,15 @@ pub(super) async fn a_purge_removes_what_is_deleted_and_nothing_else(bench: Benc
     store.applied(&register, None, "\"set\"").await?;
 
     let mut count = 0;
-    for attempt in 1.. {
+    let mut attempts = Attempts::of_write(&store.settings);
+    loop {
         match store.inner.purge().await {
             Ok(now) => {
                 count += now;
                 break;
             }
-            Err(error) if error.kind() == Kind::Config && attempt == 1 => break,
-            Err(error) => ensure!(attempt < ATTEMPTS_MAX, "a purge is answered with {error:?}, {attempt} times"),
+            Err(error) if error.kind() == Kind::Config => break,
+            Err(error) => ensure!(attempts.again().await, "a purge is answered with {error:?} again and again"),
         }
     }
     for key in &alive {

@@ -3,7 +3,8 @@
 -- the key's name in the index.
 local there = redis.call('HGET', KEYS[1], 'rev')
 if there ~= (ARGV[1] ~= '' and ARGV[1]) then
-    return 0
+    -- No key is ever removed: one that had a rev and is not there tells of a server that has gone back.
+    return there and 0 or (ARGV[1] ~= '' and -1 or 0)
 end
 -- The index first: if it cannot be written, nothing is.
 if not there then

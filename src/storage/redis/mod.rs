@@ -123,6 +123,10 @@ impl KeyValue for Redis {
                 Cas::Applied(Rev::Text(rev))
             }
             Ok(Value::Int(0)) => Cas::Mismatch,
+            Ok(Value::Int(-1)) => {
+                self.wire.doubt();
+                Cas::Mismatch
+            }
             Ok(other) => Cas::Unknown(odd("a compare-and-set", &other)),
             Err(error) => Cas::Unknown(error),
         }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value, cmd};
+use ::redis::{AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value, from_redis_value};
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::time::error::Elapsed;
 use tokio::time::{timeout, timeout_at};
@@ -25,8 +25,8 @@ use crate::model::Durability;
 /// A command that is not answered in this time is unknown, and its connection is given up.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// Acknowledged writes that are looked for after a reconnect. A server that has gone back lacks the last ones; since many
-/// tasks take replies, the last one noted here need not be the last one applied, but it is among so many.
-const REMEMBERED: usize = 64;
+/// tasks take answers, the last one noted here need not be the last one applied, but that is among so many.
+const REMEMBERED: usize = 256;
 /// Commands that may wait for the connection's task.
 const QUEUE: usize = 1024;
 
@@ -40,6 +40,7 @@ pub(super) struct Wire {
     connecting: AsyncMutex<()>,
     /// The last acknowledged writes: keys and revs.
     acknowledged: Mutex<VecDeque<(String, Arc<str>)>>,
+    revs: Script,
     failed: watch::Sender<Option<Error>>,
 }
 
@@ -73,6 +74,7 @@ impl Wire {
             connection: Mutex::new(Connection { number: 1, open: Some(connection) }),
             connecting: AsyncMutex::default(),
             acknowledged: Mutex::default(),
+            revs: Script::new(include_str!("revs.lua")),
             failed: watch::Sender::new(None),
         })
     }
@@ -89,6 +91,11 @@ impl Wire {
             acknowledged.pop_front();
         }
         acknowledged.push_back((value_key, rev));
+    }
+
+    /// Has the next command look whether the server still has what it acknowledged.
+    pub(super) fn doubt(&self) {
+        lock(&self.connection).open = None;
     }
 
     /// Resolves when the server is found to have lost acknowledged writes.
@@ -193,20 +200,10 @@ impl Wire {
         let mut known = HashSet::new();
         let acknowledged: Vec<(String, Arc<str>)> =
             lock(&self.acknowledged).iter().rev().filter(|(key, _)| known.insert(key.clone())).cloned().collect();
-        let gets: Vec<Cmd> = acknowledged
-            .iter()
-            .map(|(key, _)| {
-                let mut get = cmd("HGET");
-                get.arg(key).arg("rev");
-                get
-            })
-            .collect();
-        let there = ask_together(connection, &gets).await?;
-        let gone = acknowledged.into_iter().zip(there).find(|((_, acknowledged), there)| match there {
-            Value::BulkString(there) => !rev::holds(&String::from_utf8_lossy(there), acknowledged),
-            _ => true,
-        });
-        Ok(gone.map(|((key, _), _)| key))
+        let keys: Vec<&str> = acknowledged.iter().map(|(key, _)| key.as_str()).collect();
+        let there: Vec<String> = from_redis_value(self.revs.run(connection, &keys, &[]).await?)?;
+        let gone = acknowledged.iter().zip(there).find(|((_, rev), there)| !rev::holds(there, rev));
+        Ok(gone.map(|((key, _), _)| key.clone()))
     }
 }
 
@@ -262,9 +259,6 @@ async fn open(address: &Address) -> Result<(MultiplexedConnection, Server), Unfi
 }
 
 async fn ask_together(connection: &mut MultiplexedConnection, commands: &[Cmd]) -> RedisResult<Vec<Value>> {
-    if commands.is_empty() {
-        return Ok(Vec::new());
-    }
     let mut pipeline = Pipeline::with_capacity(commands.len());
     for command in commands {
         pipeline.add_command(command.clone());

@@ -110,6 +110,13 @@ impl History {
         check(&self.0)
     }
 
+    /// Puts it in the order in which things were asked.
+    pub fn sort(&mut self) {
+        self.0.sort_by_key(|op| match op {
+            Op::Added { from, .. } | Op::Read { from, .. } | Op::Unknown { from } => *from,
+        });
+    }
+
     /// The greatest value anybody was told.
     #[must_use]
     pub fn greatest(&self) -> u64 {

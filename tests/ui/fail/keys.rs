@@ -9,6 +9,12 @@ struct Thing {
 #[remote_object(manual(Debug), keyed_bytes = 99999999999, crate = 1)]
 struct Other {}
 
+#[remote_object(cache_pool = "Hot Ones")]
+struct Third {}
+
+#[remote_object(cache_pool)]
+struct Fourth {}
+
 #[remote_object(name = "thing")]
 impl Thing {
     #[remote(rename = "a")]

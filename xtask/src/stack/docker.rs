@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use super::Commitlog;
-use super::running::Running;
+use super::running::{self, Running};
 use super::server::{Kind, Server};
 use super::{cassandra, launch, postgres};
 use crate::command::{program, run};
@@ -23,11 +23,16 @@ pub(crate) fn answers() -> bool {
     info.is_ok_and(|output| output.status.success())
 }
 
-/// Starts a container.
+/// Starts a container, or the one that the server had.
 ///
 /// # Errors
 /// When its image cannot be had, or it cannot be started.
 pub(crate) fn start(server: &Server, commitlog: Commitlog) -> Result<Running> {
+    if let Some(Running::Container(id)) = running::recorded(server)
+        && docker(&["start", &id]).is_ok()
+    {
+        return Ok(Running::Container(id));
+    }
     let name = format!("{PREFIX}{}", server.name);
     // One that ended and that nobody removed; a running one is refused below, by its name.
     let _ = docker(&["rm", "--volumes", &name]);
@@ -102,6 +107,14 @@ pub(crate) fn log(id: &str) -> String {
     output
         .map(|output| [output.stdout, output.stderr].concat())
         .map_or_else(|error| error.to_string(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Ends it, if it runs.
+///
+/// # Errors
+/// When the engine refuses.
+pub(crate) fn kill(id: &str) -> Result<()> {
+    if runs(id) { docker(&["kill", id]).map(|_| ()) } else { Ok(()) }
 }
 
 /// Ends it and removes what it kept.

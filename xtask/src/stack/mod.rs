@@ -25,6 +25,7 @@ use clap::{Args, Subcommand, ValueEnum};
 pub(crate) use lease::{Lease, required};
 
 use launch::Lifetime;
+use running::Containers;
 use server::{Kind, Server};
 
 /// What can be asked of the stack.
@@ -124,7 +125,7 @@ fn up(options: &Up, lifetime: Lifetime) -> Result<Vec<Server>> {
     if lifetime == Lifetime::OfTheTask && present.is_empty() {
         down(&missing)?;
     } else {
-        running::end(&missing)?;
+        running::end(&missing, Containers::Kept)?;
     }
     let done = start(&missing, options, lifetime).and_then(|()| {
         // A node that comes back is there when the others say so too.
@@ -192,7 +193,7 @@ fn start(servers: &[Server], options: &Up, lifetime: Lifetime) -> Result<()> {
 /// # Errors
 /// When something does not end, or its folder cannot be removed.
 fn down(servers: &[Server]) -> Result<()> {
-    running::end(servers)?;
+    running::end(servers, Containers::Removed)?;
     for server in servers {
         server.remove_data()?;
     }

@@ -81,22 +81,34 @@ fn polite(kind: Kind) -> &'static str {
     if kind == Kind::Postgres { "INT" } else { "TERM" }
 }
 
+/// What becomes of the containers that are ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Containers {
+    /// They are started again.
+    Kept,
+    /// They go, with their data.
+    Removed,
+}
+
 /// Ends what was started from here for these servers: all are asked first, then waited for.
 ///
 /// # Errors
 /// When one cannot be ended.
-pub(crate) fn end(servers: &[Server]) -> Result<()> {
+pub(crate) fn end(servers: &[Server], containers: Containers) -> Result<()> {
     let recorded: Vec<(&Server, Running)> =
         servers.iter().filter_map(|server| Some((server, recorded(server)?))).collect();
     for (server, running) in &recorded {
-        match running {
-            Running::Process(process) => process.signal(polite(server.kind))?,
-            Running::Container(id) => docker::remove(id)?,
+        match (running, containers) {
+            (Running::Process(process), _) => process.signal(polite(server.kind))?,
+            (Running::Container(id), Containers::Kept) => docker::kill(id)?,
+            (Running::Container(id), Containers::Removed) => docker::remove(id)?,
         }
     }
     for (server, running) in recorded {
-        if let Running::Process(process) = running {
-            wait::gone(&server.name, &process)?;
+        match (running, containers) {
+            (Running::Process(process), _) => wait::gone(&server.name, &process)?,
+            (Running::Container(_), Containers::Kept) => continue,
+            (Running::Container(_), Containers::Removed) => {}
         }
         fs::remove_file(path(server)).with_context(|| path(server).display().to_string())?;
         println!("stack: {} ended", server.name);

@@ -13,13 +13,13 @@ use super::server::Server;
 use super::{docker, probe};
 
 /// How long servers may take to start on a machine that is busy with other things.
-const START_MAX: Duration = Duration::from_secs(180);
+const START_MAX: Duration = Duration::from_secs(300);
 
 /// How long one may take to end before it is killed.
 const END_MAX: Duration = Duration::from_secs(30);
 
 /// Between two looks.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Lines of a log that are shown, and what is shown of each: Cassandra says its whole configuration in one.
 const LOG_LINES: usize = 30;

@@ -1,0 +1,21 @@
+//! `epochs raise`: after a restore, so that no version is given twice.
+
+use super::Target;
+use super::console::{agreed, say};
+use super::purge::refuse_in_use;
+use crate::cache::{Cache, Pools};
+use crate::error::Result;
+use crate::locks::raise_epochs;
+
+pub(super) async fn raise(target: &Target, by: u32, yes: bool) -> Result<i32> {
+    let cache = Cache::new(target.open_existing().await?, 0, Pools::default());
+    refuse_in_use(&cache, "nothing was raised").await?;
+    say(format!("store: {}", target.shown()));
+    if !agreed(&format!("raise the epoch of every shard by {by}?"), yes)? {
+        say("nothing was raised");
+        return Ok(1);
+    }
+    let shards = raise_epochs(&cache, by).await?;
+    say(format!("epochs raised by {by}, of {shards} shards; empty the shared caches now, if there are any"));
+    Ok(0)
+}

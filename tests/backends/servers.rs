@@ -1,6 +1,0 @@
-//! Where the servers are.
-
-/// Redis, as `host:port`.
-pub fn redis() -> Option<String> {
-    std::env::var("TEST_REDIS").ok()
-}

@@ -1,0 +1,20 @@
+//! Faults of one node on the real stack, three Cassandra nodes and three memcached, with 32 clients that write down every
+//! question and answer: whatever happens, every acknowledged add is there once, every unanswered one at most once, no value
+//! is given twice, reads are linearizable, and no `ETag` stands for two states.
+//!
+//! Each scenario is played for some seconds here, and for as long as one likes by `cargo xtask faults`. What is judged and
+//! how: `tests/history`. That a broken rule would be noticed: `tests/protocol/simulation.rs`.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+#![allow(clippy::disallowed_methods, reason = "real servers take real time")]
+
+mod clients;
+mod clock;
+mod cut;
+mod freeze;
+mod http;
+mod kill;
+mod node;
+mod objectd;
+mod proxy;
+mod run;
