@@ -35,6 +35,8 @@ use crate::storage::Datastore;
 use index::Index;
 use local::Local;
 pub use local::Published;
+#[cfg(feature = "memcached")]
+pub use memcached::lone as lone_memcached;
 pub use pool::Pools;
 use tally::Count;
 pub use tally::{CacheCounts, PoolCounts};
