@@ -14,13 +14,13 @@ use crate::model::{Cas, Put};
 pub(super) enum Fault {
     /// The servers cannot be reached, or do not let us in.
     #[error("{0}")]
-    Connect(#[from] NewSessionError),
+    Connect(Box<NewSessionError>),
     /// A statement does not fit what is there.
     #[error("{0}")]
-    Prepare(#[from] PrepareError),
+    Prepare(Box<PrepareError>),
     /// A request was not answered, or with an error.
     #[error("{0}")]
-    Execute(#[from] ExecutionError),
+    Execute(Box<ExecutionError>),
     /// An answer is not of the shape it must have.
     #[error("an answer cannot be read: {0}")]
     Answer(String),
@@ -28,6 +28,18 @@ pub(super) enum Fault {
     #[error("{0}")]
     Foreign(String),
 }
+
+macro_rules! boxed {
+    ($($name:ident: $error:ty),*) => {
+        $(impl From<$error> for Fault {
+            fn from(error: $error) -> Self {
+                Self::$name(Box::new(error))
+            }
+        })*
+    };
+}
+// The driver's errors are large.
+boxed!(Connect: NewSessionError, Prepare: PrepareError, Execute: ExecutionError);
 
 macro_rules! answers {
     ($($error:ty),*) => {
@@ -55,22 +67,24 @@ impl Fault {
     /// Everything else may have had one: a timeout on either side, a lost connection, and also `Unavailable`, an
     /// overloaded server and a failure of some replicas, which a server may answer when others have the write already.
     pub(super) fn is_without_effect(&self) -> bool {
-        match self {
-            Self::Execute(
-                ExecutionError::BadQuery(_) | ExecutionError::EmptyPlan | ExecutionError::ConnectionPoolError(_),
-            ) => true,
-            Self::Execute(ExecutionError::LastAttemptError(error)) => match error {
+        let Self::Execute(error) = self else { return false };
+        match &**error {
+            ExecutionError::BadQuery(_) | ExecutionError::EmptyPlan | ExecutionError::ConnectionPoolError(_) => true,
+            ExecutionError::LastAttemptError(error) => match error {
                 RequestAttemptError::SerializationError(_)
                 | RequestAttemptError::CqlRequestSerialization(_)
                 | RequestAttemptError::UnableToAllocStreamId => true,
-                RequestAttemptError::DbError(error, _) => matches!(
-                    error,
-                    DbError::SyntaxError | DbError::Invalid | DbError::Unauthorized | DbError::ConfigError
-                ),
+                RequestAttemptError::DbError(error, _) => is_refusal(error),
                 _ => false,
             },
             _ => false,
         }
+    }
+
+    /// Whether a server said that it does not do such a thing.
+    pub(super) fn is_refusal(&self) -> bool {
+        let Self::Execute(error) = self else { return false };
+        matches!(&**error, ExecutionError::LastAttemptError(RequestAttemptError::DbError(error, _)) if is_refusal(error))
     }
 
     /// As the rooms above know it.
@@ -93,6 +107,11 @@ impl Fault {
     pub(super) fn cas(self) -> Cas {
         Cas::Unknown(self.error("cas"))
     }
+}
+
+/// What servers answer before they do anything.
+fn is_refusal(error: &DbError) -> bool {
+    matches!(error, DbError::SyntaxError | DbError::Invalid | DbError::Unauthorized | DbError::ConfigError)
 }
 
 /// A driver's text, without its line breaks.

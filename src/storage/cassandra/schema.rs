@@ -117,9 +117,7 @@ mod tests {
     use super::*;
 
     fn config(url: &str) -> Config {
-        let mut config = Config::default();
-        config.store = url.into();
-        config
+        Config { store: url.into(), ..Config::default() }
     }
 
     #[test]

@@ -194,9 +194,7 @@ mod tests {
     use super::*;
 
     fn read(url: &str) -> Result<Settings> {
-        let mut config = Config::default();
-        config.store = url.into();
-        Settings::read(&config)
+        Settings::read(&Config { store: url.into(), ..Config::default() })
     }
 
     #[test]
