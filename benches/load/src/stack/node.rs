@@ -10,7 +10,6 @@ use super::Plan;
 use crate::counters::{CONNECTIONS, KEYS, add, adds, gets};
 use crate::generator::{self, Sample};
 use crate::process::{Server, free_address};
-use crate::wire::{Client, get};
 
 /// Its keyspace.
 pub(super) const KEYSPACE: &str = "bench_objectd";
@@ -76,12 +75,6 @@ impl Node {
             .with_context(|| format!("{load:?}; objectd printed:\n{}", self.printed()))
     }
 
-    /// The counters of `/metrics`, summed over their labels, whose names begin so.
-    pub(super) fn metric(&self, name: &str) -> Result<f64> {
-        let text = Client::connect(self.server.address)?.ask(&get("/metrics"))?.body;
-        sum_of(&text, name).with_context(|| format!("no metric {name} in\n{text}"))
-    }
-
     fn each_once(&self, requests: &[Box<[u8]>]) -> Result<()> {
         generator::run(self.server.address, requests, CONNECTIONS, generator::Plan::EachOnce).map(|_| ())
     }
@@ -89,14 +82,6 @@ impl Node {
     fn printed(&self) -> String {
         self.server.printed()
     }
-}
-
-/// The sum of all lines of one metric.
-fn sum_of(text: &str, name: &str) -> Option<f64> {
-    let lines = text.lines().filter_map(|line| line.rsplit_once(' '));
-    let of_name = lines.filter(|(left, _)| left.split('{').next() == Some(name));
-    let values: Vec<f64> = of_name.filter_map(|(_, value)| value.parse().ok()).collect();
-    (!values.is_empty()).then(|| values.iter().sum())
 }
 
 fn apply_schema(plan: &Plan, store: &str) -> Result<()> {
@@ -109,15 +94,4 @@ fn apply_schema(plan: &Plan, store: &str) -> Result<()> {
         bail!("objectd schema apply: {}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_metric_is_summed_over_its_labels() {
-        let text = "# HELP a_total x\na_total{pool=\"x\"} 3\na_total{pool=\"y\"} 4\na_total_more 9\nb 1\n";
-        assert_eq!((sum_of(text, "a_total"), sum_of(text, "b"), sum_of(text, "c")), (Some(7.0), Some(1.0), None));
-    }
 }
