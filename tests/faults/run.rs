@@ -227,7 +227,6 @@ impl Run {
     pub fn fail(&self, wrong: Vec<String>) -> ! {
         let kept = self.keep(&wrong);
         let lines = wrong.iter().take(LINES_MAX).map(String::as_str).collect::<Vec<_>>().join("\n  ");
-        self.load.end();
         panic!(
             "{}, seed {}, round {}: {} things are wrong; histories and logs are in {}\n  {lines}",
             self.name,
@@ -252,6 +251,13 @@ impl Run {
         }
         fs::write(to.join("histories"), text).unwrap();
         to
+    }
+}
+
+/// Nobody calls any more, however it ended.
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.load.end();
     }
 }
 
