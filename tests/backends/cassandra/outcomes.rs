@@ -15,6 +15,10 @@ use super::world::{self, fresh, is_there};
 /// How long a store waits for an answer.
 const REQUEST_MAX: Duration = Duration::from_secs(2);
 
+/// Names and types of an answer's columns, and a row of them.
+type Columns<'a> = &'a [(&'a str, u16)];
+type Values<'a> = &'a [Option<&'a [u8]>];
+
 /// A store behind a proxy, and one that goes straight to the nodes.
 struct Both {
     wire: Wire,
@@ -167,7 +171,7 @@ async fn a_transactions_answer_is_read_by_the_name_of_its_column() {
     let (yes, no, rev, value) = (&[1_u8][..], &[0_u8][..], &[7_u8; 16][..], &b"{}"[..]);
     let applied = ("[applied]", BOOLEAN);
     // As Cassandra answers, as Scylla does, and in an order that nobody has.
-    let shapes: [(&[(&str, u16)], &[Option<&[u8]>], bool); 6] = [
+    let shapes: [(Columns<'_>, Values<'_>, bool); 6] = [
         (&[applied], &[Some(yes)], true),
         (&[applied, ("rev", UUID)], &[Some(no), Some(rev)], false),
         (&[applied, ("k", TEXT), ("rev", UUID), ("v", TEXT)], &[Some(yes), None, None, None], true),
@@ -184,7 +188,7 @@ async fn a_transactions_answer_is_read_by_the_name_of_its_column() {
         }
     }
     // What says neither is neither.
-    let without: [(&[(&str, u16)], &[Option<&[u8]>]); 3] =
+    let without: [(Columns<'_>, Values<'_>); 3] =
         [(&[("v", TEXT)], &[Some(value)]), (&[applied], &[None]), (&[applied], &[])];
     for (columns, values) in without {
         both.wire.react("outcome", &wire::result(wire::rows_of(columns, values)));
