@@ -74,7 +74,8 @@ async fn run(builder: ServiceBuilder) -> Result<i32> {
         Wanted::Operate(task, config) => {
             store_shown(&base, &config, own_store.as_ref().map(|(_, name)| &**name))?;
             crate::log::start(config.log, LevelFilter::WARN, &program);
-            return operate::run(task, Target { config: *config, own_store }).await;
+            let types = builder.cache_pools();
+            return operate::run(task, Target { config: *config, own_store, types }).await;
         }
         Wanted::Print(text) => {
             print_all(&text);

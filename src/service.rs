@@ -137,6 +137,13 @@ impl ServiceBuilder {
         self.store.as_ref()
     }
 
+    /// Its types, each with the cache pool it asks for.
+    #[cfg(feature = "cli")]
+    pub(crate) fn cache_pools(&self) -> Vec<(&'static str, Option<&'static str>)> {
+        let registry = Registry::new(&self.types, self.linked);
+        registry.map(|types| types.iter().map(|def| (def.name, def.options.cache_pool)).collect()).unwrap_or_default()
+    }
+
     /// Sets all settings.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {

@@ -38,6 +38,8 @@ pub use local::Published;
 #[cfg(feature = "memcached")]
 pub use memcached::lone as lone_memcached;
 pub use pool::Pools;
+#[cfg(feature = "cli")]
+pub use pool::{Copy, Held, Tried};
 use tally::Count;
 pub use tally::{CacheCounts, PoolCounts};
 
@@ -101,6 +103,19 @@ impl Cache {
     /// Forgets all published states.
     pub fn clear(&self) {
         self.local.clear();
+    }
+
+    /// Asks each server of a shared cache that should have an object what it has of it, however old. Nothing before it is
+    /// said which cluster it is.
+    #[cfg(feature = "cli")]
+    pub async fn copies(&self, key: &ObjectKey) -> Vec<Copy> {
+        self.pools.look(key).await
+    }
+
+    /// Tries each server of the shared caches with a value of its own.
+    #[cfg(feature = "cli")]
+    pub async fn try_servers(&self) -> Vec<Tried> {
+        self.pools.try_out().await
     }
 
     /// What has been counted.

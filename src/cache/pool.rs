@@ -1,5 +1,8 @@
 //! L2 as the rest of this room sees it: one shared cache with all that makes its answers safe to use.
 
+#[cfg(feature = "cli")]
+mod look;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
@@ -15,6 +18,9 @@ use crate::clock;
 use crate::config::{Config, INDEX_ENTRIES_MAX, SHARED_ITEM_BYTES_MAX};
 use crate::error::{Error, Result};
 use crate::model::{Loaded, ObjectKey, Record, Rev, Version};
+
+#[cfg(feature = "cli")]
+pub use look::{Copy, Held, Tried};
 
 /// The name of the pool of all types that ask for none.
 const DEFAULT: &str = "default";

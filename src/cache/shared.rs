@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::sync::Arc;
+#[cfg(feature = "cli")]
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -10,6 +12,10 @@ use super::index::Index;
 use super::tally::Tally;
 use crate::config::url::ServerUrl;
 use crate::error::{Error, Result};
+
+/// What each server says, by its address; or why it does not.
+#[cfg(feature = "cli")]
+pub(super) type ByServer<T> = Vec<(String, Result<T, String>)>;
 
 /// Values under names, shared with other processes. It may lose, keep or mix up whatever it likes: who reads from it
 /// checks. Nothing here is an error; whatever goes wrong is a miss, and soon.
@@ -25,6 +31,14 @@ pub trait SharedCache: fmt::Debug + Send + Sync + 'static {
 
     /// How its servers are.
     fn servers(&self) -> Servers;
+
+    /// What each server that should have a value has under its name, or why that is not known.
+    #[cfg(feature = "cli")]
+    fn look(&self, name: Name) -> BoxFuture<'_, ByServer<Option<Bytes>>>;
+
+    /// Sets a value on each server, reads it back and forgets it: how long that took, or what is wrong.
+    #[cfg(feature = "cli")]
+    fn try_out(&self, name: Name, value: Bytes) -> BoxFuture<'_, ByServer<Duration>>;
 }
 
 /// How many servers a cache has.

@@ -48,6 +48,17 @@ impl<'a> Look<'a> {
         Self { cache }
     }
 
+    /// Tells the shared caches which cluster this is, as its register says; without it nothing is asked of them.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn name_cluster(&self) -> Result<()> {
+        if let Some((cluster, _)) = read::<ClusterRow>(self.cache, &Register::cluster()).await? {
+            self.cache.of_cluster(&cluster.id);
+        }
+        Ok(())
+    }
+
     /// Who owns an object; `None` when nobody has ever served from this store.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::registers::{ClusterRow, ShardRow, change, read};
 use crate::cache::Cache;
+use crate::clock::Random;
 use crate::error::{Error, Result};
 use crate::model::Register;
 
@@ -13,7 +14,8 @@ const AT_ONCE: usize = 16;
 /// Versions fit the signed columns of stores up to here.
 const EPOCH_MAX: u32 = i32::MAX as u32;
 
-/// Adds `by` to the epoch of every shard; answers how many there are. Only while nobody serves from this store: whoever
+/// Adds `by` to the epoch of every shard and gives the cluster another id, so that what shared caches have of before counts
+/// no more; answers how many shards there are. Only while nobody serves from this store: whoever
 /// does goes on under the old epoch.
 ///
 /// # Errors
@@ -22,6 +24,13 @@ const EPOCH_MAX: u32 = i32::MAX as u32;
 pub async fn raise_epochs(cache: &Cache, by: u32) -> Result<u32> {
     let none = || Error::config("nobody has ever served from this store; there is nothing to raise");
     let (cluster, _) = read::<ClusterRow>(cache, &Register::cluster()).await?.ok_or_else(none)?;
+    let id = Random::from_os().next_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let renamed = ClusterRow { id, ..cluster.clone() };
+    let may = |found: Option<&ClusterRow>| found == Some(&cluster) || found == Some(&renamed);
+    let after = change(cache, &Register::cluster(), |found| may(found).then(|| renamed.clone())).await?;
+    if after.as_ref() != Some(&renamed) {
+        return Err(Error::store("somebody else changed the register of the cluster; is a server running?"));
+    }
     let raised = (0..cluster.shards).map(|shard| raise(cache, shard, by));
     stream::iter(raised).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
     Ok(cluster.shards)

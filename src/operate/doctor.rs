@@ -1,13 +1,16 @@
 //! `doctor`: the checks of a start, then each thing that is needed of the store and the caches, tried out on them.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::console::say;
 use super::{Target, probes};
 use crate::clock::{self, Random};
+use crate::config::url::redacted;
 use crate::error::{Error, Kind, Result};
 use crate::model::{Caps, Durability, Ordering};
+use crate::storage::Datastore;
 
 /// A probe that takes longer has failed.
 const PROBE_MAX: Duration = Duration::from_secs(10);
@@ -52,7 +55,7 @@ impl Report {
         let late = || Fault::new("it was not answered within 10 s", "see what its servers are busy with");
         match outcome.unwrap_or_else(|_| Err(late())) {
             Ok(found) => {
-                say(format!("ok   {what} ({:.1} ms)", took.as_secs_f64() * 1e3));
+                self.pass(what, took);
                 Some(found)
             }
             Err(fault) => {
@@ -60,6 +63,10 @@ impl Report {
                 None
             }
         }
+    }
+
+    fn pass(&self, what: &str, took: Duration) {
+        say(format!("ok   {what} ({:.1} ms)", took.as_secs_f64() * 1e3));
     }
 
     /// Says that a thing is not as it should be.
@@ -74,6 +81,9 @@ impl Report {
 pub(super) async fn doctor(target: &Target) -> Result<i32> {
     let mut report = Report::default();
     say(format!("store: {}", target.shown()));
+    if let Some(cache) = &target.config.cache {
+        say(format!("cache: {}", redacted(cache)));
+    }
     let began = clock::now();
     let store = match target.open().await {
         Ok(store) => store,
@@ -89,8 +99,22 @@ pub(super) async fn doctor(target: &Target) -> Result<i32> {
     let id: String = Random::from_os().next_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     probes::registers(&*store, &mut report, &id).await;
     probes::objects(&*store, &mut report, &id, target.config.limits.state_bytes).await;
+    caches(target, store, &mut report).await?;
     say(if report.failed { "not everything is as it should be" } else { "all is as it should be" });
     Ok(i32::from(report.failed))
+}
+
+/// Every server of the shared caches: that it is reached, and sets, reads and forgets.
+async fn caches(target: &Target, store: Arc<dyn Datastore>, report: &mut Report) -> Result<()> {
+    const CURE: &str = "see that it runs and is reached quickly from here, or leave it out; objects are served without it, only slower";
+    for tried in target.cached(store).await?.try_servers().await {
+        let what = format!("{} sets, reads and forgets", tried.server);
+        match tried.outcome {
+            Ok(took) => report.pass(&what, took),
+            Err(wrong) => report.fail(&what, &Fault::new(wrong, CURE)),
+        }
+    }
+    Ok(())
 }
 
 fn described(caps: &Caps) -> String {

@@ -3,12 +3,11 @@
 use super::Target;
 use super::console::{agreed, say};
 use super::purge::refuse_in_use;
-use crate::cache::{Cache, Pools};
 use crate::error::Result;
 use crate::locks::raise_epochs;
 
 pub(super) async fn raise(target: &Target, by: u32, yes: bool) -> Result<i32> {
-    let cache = Cache::new(target.open_existing().await?, 0, Pools::default());
+    let cache = target.bare(target.open_existing().await?);
     refuse_in_use(&cache, "nothing was raised").await?;
     say(format!("store: {}", target.shown()));
     if !agreed(&format!("raise the epoch of every shard by {by}?"), yes)? {
@@ -16,6 +15,6 @@ pub(super) async fn raise(target: &Target, by: u32, yes: bool) -> Result<i32> {
         return Ok(1);
     }
     let shards = raise_epochs(&cache, by).await?;
-    say(format!("epochs raised by {by}, of {shards} shards; empty the shared caches now, if there are any"));
+    say(format!("epochs raised by {by}, of {shards} shards; what shared caches have of before counts no more"));
     Ok(0)
 }

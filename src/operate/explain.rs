@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::Target;
 use super::console::say;
-use crate::cache::{Cache, Pools};
+use crate::cache::{Copy, Held};
 use crate::error::{Error, Result};
 use crate::locks::{Incarnation, Look, Ownership};
 use crate::model::{ObjectKey, ObjectUri, Record, Version};
@@ -21,18 +21,41 @@ struct Found {
     /// `None`: nobody has ever served from this store.
     ownership: Option<Ownership>,
     owner: Option<Incarnation>,
+    /// What each cache server has that should have it.
+    copies: Vec<Copy>,
     record: Option<Record>,
     /// What is inside the record, or why it cannot be read.
     inside: Option<Result<Inside, String>>,
     hint: Option<(u64, Version)>,
 }
 
+/// How what a cache server has goes with the store.
+enum Agreement {
+    /// It did not say.
+    Unknown,
+    /// It has nothing: that is as good.
+    Nothing,
+    /// It has what is no entry of this object.
+    Other,
+    /// It has the very same.
+    Same,
+    /// Of before: never used.
+    Older(Version),
+    /// Of a version that the store has not come to.
+    Newer(Version),
+    /// The same version, with other bytes.
+    Differs,
+}
+
 pub(super) async fn explain(target: &Target, uri: &str, as_json: bool) -> Result<i32> {
     let key = ObjectUri::parse(uri).map_err(|error| Error::config(error.message().to_owned()))?;
     let key = key.into_local().key().clone();
     let store = target.open_existing().await.map_err(|error| in_use(error, &key))?;
-    let cache = Cache::new(store, 0, Pools::default());
+    let cache = target.cached(store).await?;
     let look = Look::new(&cache);
+    look.name_cluster().await?;
+    // Before the store: what is put in a cache stands in the store already.
+    let copies = cache.copies(&key).await;
     let ownership = look.ownership(&key).await?;
     let owner = match ownership.as_ref().and_then(|ownership| ownership.owner.as_deref()) {
         Some(owner) if !cache.caps().exclusive => look.incarnation(owner).await?,
@@ -45,7 +68,7 @@ pub(super) async fn explain(target: &Target, uri: &str, as_json: bool) -> Result
     let record = cache.load(0, &key, true).await?.loaded.map(|loaded| loaded.record);
     let inside = record.as_ref().map(inside);
     let exclusive = cache.caps().exclusive;
-    let found = Found { key, store: target.shown(), exclusive, ownership, owner, record, inside, hint };
+    let found = Found { key, store: target.shown(), exclusive, ownership, owner, copies, record, inside, hint };
     let wrong = found.wrong();
     if as_json {
         say(found.json(&wrong).to_string());
@@ -85,7 +108,45 @@ impl Found {
                 record.version.epoch()
             ));
         }
+        for copy in &self.copies {
+            let why = match self.agreement(copy) {
+                Agreement::Newer(version) => format!("has version {version}, which the store never had"),
+                Agreement::Differs => "has the store's version with other bytes".to_owned(),
+                _ => continue,
+            };
+            wrong.push(format!(
+                "{} {why}: it is of another history of this store, which was restored or copied; empty the caches, or \
+                 stop the servers and raise the epochs",
+                copy.server
+            ));
+        }
         wrong
+    }
+
+    fn agreement(&self, copy: &Copy) -> Agreement {
+        let there = self.record.as_ref().map(|record| record.version).unwrap_or_default();
+        match &copy.held {
+            Err(_) => Agreement::Unknown,
+            Ok(Held::Nothing) => Agreement::Nothing,
+            Ok(Held::Other) => Agreement::Other,
+            Ok(Held::Record(held)) if Some(held) == self.record.as_ref() => Agreement::Same,
+            Ok(Held::Record(held)) if held.version < there => Agreement::Older(held.version),
+            Ok(Held::Record(held)) if held.version > there => Agreement::Newer(held.version),
+            Ok(Held::Record(_)) => Agreement::Differs,
+        }
+    }
+
+    fn copy_line(&self, copy: &Copy) -> String {
+        let says = match (self.agreement(copy), &copy.held) {
+            (Agreement::Unknown, Err(why)) => format!("does not say: {why}"),
+            (Agreement::Unknown | Agreement::Nothing, _) => "has nothing".to_owned(),
+            (Agreement::Other, _) => "has something that is not this object, which counts as nothing".to_owned(),
+            (Agreement::Same, _) => "agrees with the store".to_owned(),
+            (Agreement::Older(version), _) => format!("has the older version {version}, which counts as nothing"),
+            (Agreement::Newer(version), _) => format!("has version {version}, see below"),
+            (Agreement::Differs, _) => "has the store's version with other bytes, see below".to_owned(),
+        };
+        format!("{} {says}", copy.server)
     }
 
     fn lines(&self, wrong: &[String]) -> Vec<String> {
@@ -109,6 +170,7 @@ impl Found {
             }
             None => line("store", format!("no record, in {}", self.store)),
         }
+        self.copies.iter().for_each(|copy| line("cache", self.copy_line(copy)));
         match self.hint {
             Some((due, version)) => line("hint", format!("due at {due} ms since 1970, asked for by version {version}")),
             None => line("hint", "none".to_owned()),
@@ -125,6 +187,19 @@ impl Found {
         }
         wrong.iter().for_each(|wrong| line("wrong", wrong.clone()));
         lines
+    }
+
+    fn copy_json(&self, copy: &Copy) -> Value {
+        let version = match &copy.held {
+            Ok(Held::Record(held)) => Some(held.version.to_string()),
+            _ => None,
+        };
+        json!({
+            "server": copy.server,
+            "version": version,
+            "agrees": matches!(self.agreement(copy), Agreement::Same),
+            "error": copy.held.as_ref().err(),
+        })
     }
 
     fn object_line(&self) -> String {
@@ -201,6 +276,7 @@ impl Found {
             "owner": owner,
             "shard": shard,
             "record": record,
+            "cache": self.copies.iter().map(|copy| self.copy_json(copy)).collect::<Vec<_>>(),
             "hint": self.hint.map(|(due, version)| json!({"due": due, "version": version.to_string()})),
             "keyed-calls": keyed,
             "wrong": wrong,

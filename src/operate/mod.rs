@@ -15,6 +15,7 @@ mod schema;
 
 use std::sync::Arc;
 
+use crate::cache::{Cache, Pools};
 use crate::config::Config;
 use crate::config::url::redacted;
 use crate::error::{Error, Result};
@@ -81,6 +82,8 @@ pub(crate) struct Target {
     pub(crate) config: Config,
     /// The program's own store and its name, which takes the place of the URL.
     pub(crate) own_store: Option<(Arc<dyn Datastore>, Arc<str>)>,
+    /// The program's types, each with the cache pool it asks for.
+    pub(crate) types: Vec<(&'static str, Option<&'static str>)>,
 }
 
 impl Target {
@@ -98,6 +101,17 @@ impl Target {
             crate::storage::check_existing(&self.config)?;
         }
         self.open().await
+    }
+
+    /// A store without any cache before it.
+    fn bare(&self, store: Arc<dyn Datastore>) -> Cache {
+        Cache::new(store, 0, Pools::default())
+    }
+
+    /// A store with the shared caches that the settings name.
+    async fn cached(&self, store: Arc<dyn Datastore>) -> Result<Cache> {
+        let pools = Pools::open(&self.config, self.types.iter().copied()).await?;
+        Ok(Cache::new(store, 0, pools))
     }
 
     /// The store's name, as it may be shown.

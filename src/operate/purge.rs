@@ -2,13 +2,13 @@
 
 use super::console::{agreed, say};
 use super::{Target, refuse};
-use crate::cache::{Cache, Pools};
+use crate::cache::Cache;
 use crate::error::{Error, Result};
 use crate::locks::{Incarnation, Look};
 
 pub(super) async fn purge(target: &Target, yes: bool) -> Result<i32> {
     let store = target.open_existing().await?;
-    refuse_in_use(&Cache::new(store.clone(), 0, Pools::default()), "nothing was removed").await?;
+    refuse_in_use(&target.bare(store.clone()), "nothing was removed").await?;
     say(format!("store: {}", target.shown()));
     let question = "remove the records of all deleted objects for good, with what they remember of calls with an \
                     Idempotency-Key?";

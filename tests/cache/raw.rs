@@ -8,7 +8,9 @@ pub struct Raw(BufReader<TcpStream>);
 
 impl Raw {
     pub fn to(address: SocketAddr) -> Self {
-        Self(BufReader::new(TcpStream::connect(address).unwrap()))
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self(BufReader::new(stream))
     }
 
     fn say(&mut self, bytes: &[u8]) {

@@ -9,6 +9,8 @@ mod examples;
 mod first_lines;
 mod log;
 mod operate;
+#[cfg(all(feature = "memcached", feature = "redis"))]
+mod operate_caches;
 #[cfg(feature = "cassandra")]
 mod operate_cassandra;
 mod refusals;

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 #![allow(clippy::disallowed_methods, reason = "real servers take real time")]
 
+mod caches;
 mod clients;
 mod clock;
 mod cut;
@@ -16,5 +17,11 @@ mod http;
 mod kill;
 mod node;
 mod objectd;
+mod presence;
 mod proxy;
+#[path = "../cache/raw.rs"]
+mod raw;
 mod run;
+#[path = "../cache/servers.rs"]
+#[allow(dead_code, reason = "those tests want more of a server")]
+mod servers;

@@ -17,6 +17,7 @@ use tokio::runtime::Runtime;
 use super::clients::{Caller, Load};
 use super::objectd::Objectd;
 use super::proxy::{Proxies, Wire};
+use super::servers::{Server, has};
 
 /// After so many looks the clients turn to new counters: a history is judged whole, so it must not grow for ever.
 const LOOKS_OF_A_HISTORY: u32 = 10;
@@ -29,6 +30,8 @@ const L1_BYTES: u64 = 20_000;
 pub struct Run {
     pub load: Arc<Load>,
     pub proxies: Proxies,
+    /// Three memcached of its own, where there is that program.
+    pub caches: Vec<Server>,
     /// The servers' files.
     pub dir: TempDir,
     name: &'static str,
@@ -71,11 +74,13 @@ impl Run {
         let load = Load::new(seed);
         load.begin(format!("{name}-{:x}", of_now()));
         println!("{name}: seed {seed}");
+        let caches: Vec<Server> = (0..if has("memcached") { 3 } else { 0 }).map(|_| Server::memcached(&[])).collect();
         let dir = tempfile::Builder::new().prefix("objectd-faults-").tempdir().unwrap();
         let run = Self {
             clients: load.clients(),
             load,
             proxies,
+            caches,
             dir,
             name,
             seed,
@@ -87,15 +92,18 @@ impl Run {
             counts: Counts::default(),
             _alone: alone,
         };
-        run.settings(&format!(
-            "store = \"{}\"\nallow-periodic = true\n[limits]\nl1-bytes = {L1_BYTES}\n",
-            config(&run.proxies.hosts()).store
-        ));
+        run.settings();
         Some(run)
     }
 
-    /// Writes the settings of the servers that are started from here on.
-    pub fn settings(&self, text: &str) {
+    /// Writes the settings of its servers.
+    fn settings(&self) {
+        let store = config(&self.proxies.hosts()).store;
+        let caches: Vec<String> = self.caches.iter().map(|cache| cache.address.to_string()).collect();
+        let cache = if caches.is_empty() { String::new() } else { format!("memcached://{}", caches.join(",")) };
+        let text = format!(
+            "store = \"{store}\"\ncache = \"{cache}\"\nallow-periodic = true\n[limits]\nl1-bytes = {L1_BYTES}\n"
+        );
         fs::write(self.dir.path().join("objectd.toml"), text).unwrap();
     }
 
@@ -219,7 +227,6 @@ impl Run {
     pub fn fail(&self, wrong: Vec<String>) -> ! {
         let kept = self.keep(&wrong);
         let lines = wrong.iter().take(LINES_MAX).map(String::as_str).collect::<Vec<_>>().join("\n  ");
-        self.load.end();
         panic!(
             "{}, seed {}, round {}: {} things are wrong; histories and logs are in {}\n  {lines}",
             self.name,
@@ -244,6 +251,13 @@ impl Run {
         }
         fs::write(to.join("histories"), text).unwrap();
         to
+    }
+}
+
+/// Nobody calls any more, however it ended.
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.load.end();
     }
 }
 

@@ -47,6 +47,16 @@ pub struct Replicas {
     weather: Mutex<Weather>,
     /// Whether a read writes what it found to those it asked, before it answers.
     repairs: bool,
+    script: Mutex<Script>,
+}
+
+/// What a test has decided itself.
+#[derive(Default, Debug)]
+struct Script {
+    /// The only node that puts reach.
+    reaches: Option<usize>,
+    /// The node that reads do not ask.
+    left_out: Option<usize>,
 }
 
 /// An object on one node: each column with the timestamp it was written under.
@@ -79,12 +89,18 @@ impl Columns {
 impl Replicas {
     pub fn new(seed: u64, repairs: bool, weather: Weather) -> Arc<Self> {
         let (random, weather) = (Random::seeded(seed), Mutex::new(weather));
-        Arc::new(Self { registers: shared_memory(), nodes: Mutex::default(), random, weather, repairs })
+        let (nodes, script) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { registers: shared_memory(), nodes, random, weather, repairs, script })
     }
 
     /// From here on all goes well; what is under way is.
     pub fn calm(&self) {
         *self.weather.lock().unwrap() = Weather::default();
+    }
+
+    /// From here on puts reach this node alone (`None`: all), and reads ask the two others of this one (`None`: any).
+    pub fn only(&self, reaches: Option<usize>, left_out: Option<usize>) {
+        *self.script.lock().unwrap() = Script { reaches, left_out };
     }
 
     fn weather(&self) -> Weather {
@@ -117,6 +133,9 @@ impl Replicas {
 
     /// When a put reaches each node; `None`: never.
     fn travel(&self) -> [Option<Duration>; 3] {
+        if let Some(node) = self.script.lock().unwrap().reaches {
+            return std::array::from_fn(|at| (at == node).then_some(Duration::ZERO));
+        }
         let hit = self.chance(self.weather().stray);
         [(); 3].map(|()| match self.below(4) {
             0 if hit => None,
@@ -142,8 +161,28 @@ impl Replicas {
         reached.get(1).copied().filter(|time| *time < REQUEST_MAX)
     }
 
+    /// A change of a register that nobody hears of again, and that lands later or never.
+    async fn late_cas(
+        &self,
+        register: &Register,
+        seen: Option<&Rev>,
+        new: &[u8],
+        lands: Option<Duration>,
+    ) -> std::result::Result<Cas, Error> {
+        if let Some(time) = lands {
+            let (registers, register) = (Arc::clone(&self.registers), register.clone());
+            let (seen, new) = (seen.cloned(), new.to_vec());
+            tokio::spawn(async move {
+                sleep(time).await;
+                registers.cas(&register, seen.as_ref(), &new).await
+            });
+        }
+        sleep(REQUEST_MAX).await;
+        Err(Error::store("a transaction timed out"))
+    }
+
     async fn read(&self, key: &ObjectKey) -> Option<Record> {
-        let left_out = self.below(3) as usize;
+        let left_out = self.script.lock().unwrap().left_out.unwrap_or(self.below(3) as usize);
         let mut found: Option<Columns> = None;
         let asked = (0..3).filter(|node| *node != left_out);
         for node in asked.clone() {
@@ -235,7 +274,13 @@ impl Datastore for Line {
 
     fn cas<'a>(&'a self, register: &'a Register, seen: Option<&'a Rev>, new: &'a [u8]) -> BoxFuture<'a, Cas> {
         Box::pin(async move {
-            let answer = self.ask(self.replicas.registers.cas(register, seen, new)).await;
+            let replicas = &self.replicas;
+            let lands =
+                if replicas.chance(replicas.weather().lost) { replicas.travel()[0] } else { Some(Duration::ZERO) };
+            let answer = match lands {
+                Some(Duration::ZERO) => self.ask(replicas.registers.cas(register, seen, new)).await,
+                lands => self.ask(replicas.late_cas(register, seen, new, lands)).await.and_then(|answer| answer),
+            };
             answer.unwrap_or_else(Cas::Unknown)
         })
     }

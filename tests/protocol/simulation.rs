@@ -26,7 +26,7 @@ const CALLS: u64 = 25;
 const OBJECTS: [&str; 2] = ["a", "b"];
 /// Runs of the whole protocol, and at most of one with a broken rule.
 const RUNS: u64 = 40;
-const RUNS_BROKEN: u64 = 600;
+const RUNS_BROKEN: u64 = 300;
 
 const STORM: Weather = Weather { stray: 60, lost: 4, panics: 0 };
 /// A bug of the driver too. Only with it is a put given up while its owner goes on.
@@ -259,12 +259,15 @@ fn holds(weather: Weather) {
     }
 }
 
-/// Some run finds it, whether reads repair or not.
+/// Some run finds it. Where reads repair what they find, the want of a seal takes a chain of accidents to show: that has a
+/// test of its own.
 #[track_caller]
 fn is_found_out(rule: Rule, weather: Weather) {
-    for repairs in [false, true] {
+    let shows_soon = !matches!(rule, Rule::Seal | Rule::SealAfterRestart);
+    for repairs in [false, true].into_iter().filter(|repairs| !repairs || shows_soon) {
         let found = seeds(RUNS_BROKEN).find(|seed| run(*seed, repairs, weather, Some(rule)).is_err());
-        assert!(found.is_some(), "nobody noticed that {rule:?} was broken; repairs: {repairs}");
+        println!("{rule:?} broken, repairs: {repairs}: found out with seed {found:?}");
+        assert!(found.is_some(), "nobody noticed it");
     }
 }
 
@@ -286,6 +289,36 @@ fn a_state_that_is_shown_without_a_seal_is_found_out() {
 #[test]
 fn a_seal_that_is_skipped_after_a_restart_is_found_out() {
     is_found_out(Rule::SealAfterRestart, STORM);
+}
+
+/// Four owners in a row, on a store whose reads repair: a put of the first reached one node, one of the second another, and
+/// each was killed. What the third one shows must be what the fourth finds.
+#[test]
+fn without_a_seal_a_state_that_was_shown_vanishes_though_reads_repair() {
+    for (broken, holds) in [(None, true), (Some(Rule::Seal), false), (Some(Rule::SealAfterRestart), false)] {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let checked = runtime.block_on(async {
+            let world = World::new(1, true, Weather::default(), broken);
+            let owner = async |reaches, left_out| {
+                world.kill_newest();
+                world.replicas.only(None, None);
+                world.start("node").await;
+                world.replicas.only(reaches, left_out);
+            };
+            owner(None, None).await;
+            world.add("a", None).await;
+            world.replicas.only(Some(0), None);
+            world.add("a", None).await;
+            owner(Some(2), Some(0)).await;
+            world.add("a", None).await;
+            owner(None, Some(2)).await;
+            world.read("a").await;
+            owner(None, Some(0)).await;
+            world.read("a").await;
+            world.recorder.check()
+        });
+        assert_eq!(checked.is_ok(), holds, "{broken:?}: {checked:?}");
+    }
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! The fault test played for as long as one likes: `tests/faults` with its servers, told by the environment how long.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
-use crate::command::{cargo, run};
+use crate::command::{cargo, run_counting};
 use crate::stack::Lease;
 use crate::steps::TESTS;
 
@@ -35,6 +35,8 @@ enum Scenario {
     Cut,
     /// A node of the store stands still, or is killed, and comes back.
     Node,
+    /// Caches killed, flushed, frozen, and filled with old entries.
+    Caches,
     /// A wall clock that is off by years.
     Clock,
 }
@@ -47,6 +49,7 @@ impl Scenario {
             Self::Freeze => "freeze::",
             Self::Cut => "cut::",
             Self::Node => "node::",
+            Self::Caches => "caches::",
             Self::Clock => "clock::",
         }
     }
@@ -65,5 +68,9 @@ pub(crate) fn play(options: &Options) -> Result<()> {
     let seconds = options.minutes.map(|minutes| minutes * 60 / chosen.len() as u64);
     let told = [("FAULTS_SECONDS", seconds), ("FAULTS_ROUNDS", options.rounds), ("FAULTS_SEED", options.seed)];
     command.envs(told.iter().filter_map(|(name, number)| Some((name, number.as_ref()?.to_string()))));
-    run(&mut command)
+    let played = run_counting(&mut command)?;
+    if played.failed > 0 || played.passed < chosen.len() as u64 {
+        bail!("of {} scenarios {} went well", chosen.len(), played.passed);
+    }
+    Ok(())
 }

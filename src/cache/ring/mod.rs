@@ -6,6 +6,8 @@
 //! process knows the objects. A server that does not answer is left alone by its [breaker](server).
 
 mod lazy;
+#[cfg(feature = "cli")]
+mod look;
 mod names;
 mod place;
 mod server;
@@ -22,6 +24,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::index::Index;
+#[cfg(feature = "cli")]
+use super::shared::ByServer;
 use super::shared::{Name, Servers, SharedCache};
 use super::tally::Tally;
 use crate::clock;
@@ -159,6 +163,16 @@ impl SharedCache for Ring {
         let members = self.members();
         let open = members.iter().filter(|member| member.is_open()).count();
         Servers { up: members.len() - open, open }
+    }
+
+    #[cfg(feature = "cli")]
+    fn look(&self, name: Name) -> BoxFuture<'_, ByServer<Option<Bytes>>> {
+        Box::pin(self.held(name))
+    }
+
+    #[cfg(feature = "cli")]
+    fn try_out(&self, name: Name, value: Bytes) -> BoxFuture<'_, ByServer<Duration>> {
+        Box::pin(async move { self.tried(name, &value).await })
     }
 }
 
