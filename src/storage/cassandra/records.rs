@@ -29,7 +29,11 @@ impl Records {
             "SELECT version, state, meta, writetime(version), writetime(state), writetime(meta) FROM {object} \
              WHERE type = ? AND id = ?"
         );
-        let version = format!("SELECT version, writetime(version) FROM {object} WHERE type = ? AND id = ?");
+        // A quorum read repairs only the columns it names: all of them, else it would leave a put that landed on one
+        // replica with its version on the others, and without its state.
+        let version = format!(
+            "SELECT version, writetime(version), writetime(state), writetime(meta) FROM {object} WHERE type = ? AND id = ?"
+        );
         let put =
             format!("INSERT INTO {object} (type, id, version, state, meta) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?");
         Ok(Self {
@@ -54,10 +58,10 @@ impl Records {
 
     pub(super) async fn version(&self, key: &ObjectKey) -> Result<Option<Version>, Fault> {
         let rows = session::rows(&self.session, &self.version, (key.type_name(), key.id())).await?;
-        match rows.maybe_first_row::<(Option<i64>, Option<i64>)>()? {
+        match rows.maybe_first_row::<(Option<i64>, Option<i64>, Option<i64>, Option<i64>)>()? {
             None => Ok(None),
-            Some((Some(version), at)) => ours(version, &[at]).map(Some),
-            Some((None, _)) => Err(Fault::Foreign("the row lacks its version".into())),
+            Some((Some(version), at, state_at, meta_at)) => ours(version, &[at, state_at, meta_at]).map(Some),
+            Some((None, ..)) => Err(Fault::Foreign("the row lacks its version".into())),
         }
     }
 
