@@ -112,16 +112,16 @@ async fn ask(session: &Session, node: &Arc<Node>) -> Server {
 }
 
 async fn ask_all(session: &Session, node: &Arc<Node>) -> Result<Told, Fault> {
-    // A table that Scylla alone has; what it says beside that, `release_version`, is another product's number.
-    let scylla = one_text(&of_node(session, node, "SELECT version FROM system.versions WHERE key = 'local'").await);
+    // A table that Scylla alone has; what it says beside that, `release_version`, is another product's number. Only a server
+    // that says it has no such table is the other product: one that does not answer may be either.
+    let scylla = of_node(session, node, "SELECT version FROM system.versions WHERE key = 'local'").await;
     let (product, version, settings) = match scylla {
-        Some(version) => (Product::Scylla, version, "SELECT name, value FROM system.config"),
-        None => {
+        Ok(rows) => (Product::Scylla, one_text(&rows)?, "SELECT name, value FROM system.config"),
+        Err(fault) if fault.is_refusal() => {
             let rows = of_node(session, node, "SELECT release_version FROM system.local WHERE key = 'local'").await?;
-            let none = || Fault::Answer("a server has no release_version".into());
-            let version = one_text(&Ok(rows)).ok_or_else(none)?;
-            (Product::Cassandra, version, "SELECT name, value FROM system_views.settings")
+            (Product::Cassandra, one_text(&rows)?, "SELECT name, value FROM system_views.settings")
         }
+        Err(fault) => return Err(fault),
     };
     let settings = match of_node(session, node, settings).await {
         Ok(rows) => read_settings(&rows)?,
@@ -141,9 +141,9 @@ async fn of_node(session: &Session, node: &Arc<Node>, text: &str) -> Result<Quer
     Ok(session.query_unpaged(statement, &[]).await?.into_rows_result()?)
 }
 
-fn one_text(rows: &Result<QueryRowsResult, Fault>) -> Option<String> {
-    let rows = rows.as_ref().ok()?;
-    rows.maybe_first_row::<(String,)>().ok().flatten().map(|row| row.0)
+fn one_text(rows: &QueryRowsResult) -> Result<String, Fault> {
+    let row = rows.maybe_first_row::<(String,)>()?;
+    row.map(|row| row.0).ok_or_else(|| Fault::Answer("a server does not tell its version".into()))
 }
 
 fn read_settings(rows: &QueryRowsResult) -> Result<HashMap<String, String>, Fault> {
