@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::Target;
 use super::console::say;
 use crate::cache::{Copy, Held};
+use crate::config::url::redacted;
 use crate::error::{Error, Kind, Result};
 use crate::locks::{Incarnation, Look, Ownership};
 use crate::model::{ObjectKey, ObjectUri, Record, Version};
@@ -48,7 +49,8 @@ enum Agreement {
 }
 
 pub(super) async fn explain(target: &Target, uri: &str, as_json: bool) -> Result<i32> {
-    let key = ObjectUri::parse(uri).map_err(|error| Error::config(error.message().to_owned()))?;
+    // What is no URI of an object may be that of a store, with a password.
+    let key = ObjectUri::parse(uri).map_err(|error| Error::config(redacted(error.message())))?;
     let key = key.into_local().key().clone();
     let store = target.open_existing().await.map_err(|error| in_use(error, &key))?;
     let cache = target.cached(store).await?;

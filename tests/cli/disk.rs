@@ -63,6 +63,8 @@ fn fill(mut wire: Wire, product: &str) -> (u32, u32) {
             Ok(answer) => {
                 let (status, code, outcome) = match answer.status {
                     504 => (504, "outcome-unknown", "unknown"),
+                    // It is about to end, for that very reason.
+                    503 if answer.json()["code"] == "draining" => (503, "draining", "not-executed"),
                     _ => (503, "store-unavailable", "not-executed"),
                 };
                 let problem = answer.problem(status, code);

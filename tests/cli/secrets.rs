@@ -56,6 +56,26 @@ fn a_password_shows_in_no_error() {
 }
 
 #[test]
+fn a_password_shows_in_no_command() {
+    let dir = dir();
+    for &url in URLS {
+        for args in [
+            &["doctor"][..],
+            &["explain", "/objects/counter/a"],
+            &["purge", "--yes"],
+            &["epochs", "raise", "--yes"],
+            &["schema", "print"],
+            &["schema", "apply", "--yes"],
+        ] {
+            let ended = shows_no_secret(objectd(dir.path(), args).args(["--store", url]));
+            assert!(ended.code != Some(0) || args[0] == "schema", "{args:?} {url}: {ended:?}");
+        }
+        shows_no_secret(objectd(dir.path(), &["doctor", "--store", "memory:"]).args(["--cache", url]));
+        shows_no_secret(&mut objectd(dir.path(), &["explain", url]));
+    }
+}
+
+#[test]
 fn a_password_shows_in_no_settings() {
     let dir = dir();
     for &url in URLS {
