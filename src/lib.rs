@@ -107,6 +107,11 @@ pub use service::{Service, ServiceBuilder};
 pub use storage::conformance;
 pub use test_host::TestHost;
 
+/// What the benchmark of memcached's clients calls.
+#[cfg(feature = "memcached")]
+#[doc(hidden)]
+pub use cache::lone_memcached as __memcached;
+
 /// What the fuzz targets call.
 #[cfg(fuzzing)]
 #[doc(hidden)]

@@ -35,6 +35,8 @@ use crate::storage::Datastore;
 use index::Index;
 use local::Local;
 pub use local::Published;
+#[cfg(feature = "memcached")]
+pub use memcached::lone as lone_memcached;
 pub use pool::Pools;
 #[cfg(feature = "cli")]
 pub use pool::{Copy, Held, Tried};

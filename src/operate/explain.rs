@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::Target;
 use super::console::say;
 use crate::cache::{Copy, Held};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::locks::{Incarnation, Look, Ownership};
 use crate::model::{ObjectKey, ObjectUri, Record, Version};
 use crate::objects::{Inside, inside};
@@ -65,8 +65,18 @@ pub(super) async fn explain(target: &Target, uri: &str, as_json: bool) -> Result
         Some(ownership) => look.hint(ownership.shard, &key).await?,
         None => None,
     };
-    let record = cache.load(0, &key, true).await?.loaded.map(|loaded| loaded.record);
-    let inside = record.as_ref().map(inside);
+    let (record, inside) = match cache.load(0, &key, true).await {
+        Ok(found) => {
+            let record = found.loaded.map(|loaded| loaded.record);
+            let inside = record.as_ref().map(inside);
+            (record, inside)
+        }
+        // The store itself sees that it is none of ours.
+        Err(error) if error.kind() == Kind::RecordCorrupt => {
+            (None, Some(Err(error.detail().unwrap_or(error.message()).to_owned())))
+        }
+        Err(error) => return Err(error),
+    };
     let exclusive = cache.caps().exclusive;
     let found = Found { key, store: target.shown(), exclusive, ownership, owner, copies, record, inside, hint };
     let wrong = found.wrong();
@@ -96,8 +106,8 @@ impl Found {
         let mut wrong = Vec::new();
         if let Some(Err(why)) = &self.inside {
             wrong.push(format!(
-                "the record contradicts itself ({why}): the object is answered with 500 record-corrupt and never \
-                 overwritten; restore it"
+                "the record cannot be served ({why}): the object is answered with 500 record-corrupt and never \
+                 overwritten; restore it, or mend it"
             ));
         }
         let epoch = self.ownership.as_ref().map_or(0, |ownership| ownership.epoch);
@@ -168,6 +178,7 @@ impl Found {
                     format!("version {}, {state} bytes of state and {meta} of meta, in {}", record.version, self.store),
                 );
             }
+            None if self.inside.is_some() => line("store", format!("a record that cannot be read, in {}", self.store)),
             None => line("store", format!("no record, in {}", self.store)),
         }
         self.copies.iter().for_each(|copy| line("cache", self.copy_line(copy)));

@@ -122,7 +122,7 @@ async fn a_frozen_redis_costs_the_budget_and_then_nothing() {
             assert_eq!(world.get("a").await.0, Some(value));
             assert_eq!(world.add("a", 1).await, value + 1);
         }
-        assert!(began.elapsed() < std::time::Duration::from_secs(3), "{:?}", began.elapsed());
+        assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
         server.thaw();
         world.until("the breaker", |counts| counts.servers_open == 0).await;
         assert_eq!(world.add("a", -9).await, 1);

@@ -185,7 +185,7 @@ fn a_record_that_contradicts_itself_is_explained() {
     drop(file);
     let ended = run(&mut objectd(dir.path(), &["explain", "/objects/counter/visits"]));
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.stdout.contains("  wrong    the record contradicts itself (the state is not the one"), "{ended:?}");
+    assert!(ended.stdout.contains("  wrong    the record cannot be served (the state is not the one"), "{ended:?}");
     let ended = run(&mut objectd(dir.path(), &["explain", "/objects/counter/gone", "--json"]));
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.stdout.contains("the record is of epoch 9, its shard of epoch 1"), "{ended:?}");

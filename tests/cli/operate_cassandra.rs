@@ -91,4 +91,12 @@ fn tables_are_made_when_asked_and_objects_explained_and_purged() {
     let listed = || server.get("/objects/counter").json()["items"].as_array().unwrap().len() == 2;
     assert!(within(PATIENCE, listed), "what was born again is listed beside the other");
     server.stop();
+
+    // A plain write of another tool wins for ever, and is seen.
+    let foreign = "SET state = '{\"value\":9}' WHERE type = 'counter' AND id = 'visits'";
+    keyspace.run(&format!("UPDATE {}.object {foreign}", keyspace.name));
+    let ended = run(&mut command(&["explain", "/objects/counter/visits"]));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stdout.contains("  object   not readable\n"), "{ended:?}");
+    assert!(ended.stdout.contains("another program wrote it"), "{ended:?}");
 }

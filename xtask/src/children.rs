@@ -1,8 +1,12 @@
 //! The benchmark and the crash test: programs of their own in `benches/`, built here and run as children.
 
+use std::env;
+use std::process::Command;
+
 use anyhow::Result;
 
 use crate::command::{cargo, program, run, target_dir};
+use crate::stack::{Kind, Lease};
 use crate::steps::TESTS;
 
 /// The crash test as a demonstration, on what `cargo build` makes.
@@ -29,15 +33,34 @@ fn crash_with(args: &[String]) -> Result<()> {
     run(program(debug.join("load")).arg("crash").arg("--objectd").arg(debug.join("objectd")).args(args))
 }
 
-/// The benchmark, on what `cargo build --release` makes. `--stack` among the arguments: that on Cassandra and memcached.
+/// The benchmark, on what `cargo build --release` makes. `--stack` among the arguments: the one on Cassandra and memcached.
 ///
 /// # Errors
 /// When something does not build, or a contender cannot be measured.
 pub(crate) fn bench(args: &[String]) -> Result<()> {
     let (stack, args): (Vec<_>, Vec<_>) = args.iter().partition(|arg| *arg == "--stack");
-    let (task, features) = if stack.is_empty() { ("bench", "") } else { ("stack", " --features stack") };
-    let release = target_dir().join("release");
+    if stack.is_empty() {
+        build_bench("")?;
+        return run(bench_program("bench").args(args));
+    }
+    build_bench(" --features stack")?;
+    let for_help = args.iter().any(|arg| *arg == "--help" || *arg == "-h");
+    // What the variables of `tests/stack` name runs already.
+    let named = |variable: &str| env::var_os(variable).is_some_and(|named| !named.is_empty());
+    let mut kinds = vec![("TEST_CASSANDRA", Kind::Cassandra), ("TEST_MEMCACHED", Kind::Memcached)];
+    kinds.retain(|(variable, _)| !for_help && !named(variable));
+    let _lease = Lease::need(kinds.into_iter().map(|(_, kind)| kind))?;
+    run(bench_program("stack").args(args))
+}
+
+fn build_bench(features: &str) -> Result<()> {
     run(&mut cargo(&format!("build --release --package remote-object --bin objectd{features}")))?;
-    run(&mut cargo("build --release --package load --package bench-peers"))?;
-    run(program(release.join("load")).arg(task).arg("--programs").arg(&release).args(args))
+    run(&mut cargo("build --release --package load --package bench-peers"))
+}
+
+fn bench_program(task: &str) -> Command {
+    let release = target_dir().join("release");
+    let mut command = program(release.join("load"));
+    command.arg(task).arg("--programs").arg(release);
+    command
 }

@@ -37,7 +37,8 @@ enum Task {
     Crash(Rest),
     /// Play faults of a server on the real stack: killed, frozen, cut off, its clock off by years
     Faults(faults::Options),
-    /// Measure beside bare axum and axum with Redis; a full run writes docs/performance.md
+    /// Measure beside bare axum and axum with Redis, or with --stack on Cassandra and memcached beside the driver alone; a
+    /// full run writes docs/performance.md
     #[command(disable_help_flag = true)]
     Bench(Rest),
     /// Run the fuzz targets, sharing the seconds among them

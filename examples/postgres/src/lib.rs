@@ -17,7 +17,7 @@ use tokio_postgres::{Config, NoTls, Row};
 /// A statement that is not answered in this time is unknown.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// Statements at once. Commits of several connections share one sync of the disk, so that more of them are faster.
-const CONNECTIONS: usize = 32;
+const CONNECTIONS: usize = 16;
 /// The longest key, in the largest characters: behind a prefix, no key with that prefix is above it.
 const LONGEST: usize = 600 / 4;
 

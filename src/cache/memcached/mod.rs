@@ -9,6 +9,7 @@
 //! has to be in a network that one trusts anyway, since who can write there can write into objects.
 
 mod connection;
+pub mod lone;
 mod wire;
 
 use std::net::SocketAddr;

@@ -140,7 +140,7 @@ async fn a_frozen_server_costs_no_more_than_the_budget_and_is_left_alone_until_i
         assert_eq!(ring.get(name(1)).await, None);
         assert!(!ring.set(name(1), value(1)).await);
     }
-    assert!(asked.elapsed() < Duration::from_millis(300), "a server that is left alone costs nothing");
+    assert!(asked.elapsed() < Duration::from_secs(2), "a server that is left alone costs nothing");
     server.thaw();
     let end = Instant::now() + Duration::from_secs(20);
     while ring.servers().open > 0 {

@@ -8,7 +8,6 @@ use std::time::Duration;
 use futures_util::future;
 use scylla::client::session::Session;
 use scylla::cluster::Node;
-use scylla::errors::{DbError, ExecutionError, RequestAttemptError};
 use scylla::policies::load_balancing::{NodeIdentifier, SingleTargetLoadBalancingPolicy};
 use scylla::response::query_result::QueryRowsResult;
 use scylla::statement::{Consistency, Statement};
@@ -126,7 +125,7 @@ async fn ask_all(session: &Session, node: &Arc<Node>) -> Result<Told, Fault> {
     };
     let settings = match of_node(session, node, settings).await {
         Ok(rows) => read_settings(&rows)?,
-        Err(fault) if is_refusal(&fault) => HashMap::new(),
+        Err(fault) if fault.is_refusal() => HashMap::new(),
         Err(fault) => return Err(fault),
     };
     Ok(Told { product, version: Version::read(&version), settings })
@@ -147,15 +146,6 @@ fn one_text(rows: &Result<QueryRowsResult, Fault>) -> Option<String> {
     rows.maybe_first_row::<(String,)>().ok().flatten().map(|row| row.0)
 }
 
-/// Whether a server says that it has no such table, or does not show it to us.
-fn is_refusal(fault: &Fault) -> bool {
-    let Fault::Execute(failed) = fault else { return false };
-    let ExecutionError::LastAttemptError(RequestAttemptError::DbError(error, _)) = &**failed else {
-        return false;
-    };
-    matches!(error, DbError::Invalid | DbError::Unauthorized | DbError::SyntaxError)
-}
-
 fn read_settings(rows: &QueryRowsResult) -> Result<HashMap<String, String>, Fault> {
     let rows = rows.rows::<(String, Option<String>)>()?;
     rows.map(|row| {
@@ -172,7 +162,7 @@ async fn read_keyspace(session: &Session, name: &str, scylla: bool) -> Result<Op
     let tablets = if scylla {
         match schema(session, "scylla_keyspaces", name).await {
             Ok(rows) => rows.iter().any(|row| row.contains_key("initial_tablets")),
-            Err(fault) if is_refusal(&fault) => false,
+            Err(fault) if fault.is_refusal() => false,
             Err(fault) => return Err(fault),
         }
     } else {

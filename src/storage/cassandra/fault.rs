@@ -30,15 +30,16 @@ pub(super) enum Fault {
 }
 
 macro_rules! boxed {
-    ($($error:ident as $variant:ident),*) => {
+    ($($name:ident: $error:ty),*) => {
         $(impl From<$error> for Fault {
             fn from(error: $error) -> Self {
-                Self::$variant(Box::new(error))
+                Self::$name(Box::new(error))
             }
         })*
     };
 }
-boxed!(NewSessionError as Connect, PrepareError as Prepare, ExecutionError as Execute);
+// The driver's errors are large.
+boxed!(Connect: NewSessionError, Prepare: PrepareError, Execute: ExecutionError);
 
 macro_rules! answers {
     ($($error:ty),*) => {
@@ -73,14 +74,17 @@ impl Fault {
                 RequestAttemptError::SerializationError(_)
                 | RequestAttemptError::CqlRequestSerialization(_)
                 | RequestAttemptError::UnableToAllocStreamId => true,
-                RequestAttemptError::DbError(error, _) => matches!(
-                    error,
-                    DbError::SyntaxError | DbError::Invalid | DbError::Unauthorized | DbError::ConfigError
-                ),
+                RequestAttemptError::DbError(error, _) => is_refusal(error),
                 _ => false,
             },
             _ => false,
         }
+    }
+
+    /// Whether a server said that it does not do such a thing.
+    pub(super) fn is_refusal(&self) -> bool {
+        let Self::Execute(error) = self else { return false };
+        matches!(&**error, ExecutionError::LastAttemptError(RequestAttemptError::DbError(error, _)) if is_refusal(error))
     }
 
     /// As the rooms above know it.
@@ -103,6 +107,11 @@ impl Fault {
     pub(super) fn cas(self) -> Cas {
         Cas::Unknown(self.error("cas"))
     }
+}
+
+/// What servers answer before they do anything.
+fn is_refusal(error: &DbError) -> bool {
+    matches!(error, DbError::SyntaxError | DbError::Invalid | DbError::Unauthorized | DbError::ConfigError)
 }
 
 /// A driver's text, without its line breaks.

@@ -95,6 +95,8 @@ pub(super) async fn connect(settings: &Settings) -> Result<Result<Session, Fault
         .keyspaces_to_fetch([&settings.tables.keyspace])
         .connection_timeout(CONNECT_MAX)
         .metadata_request_clientside_timeout(METADATA_MAX)
+        // Scylla gives up first, and says why.
+        .metadata_request_serverside_timeout(METADATA_MAX * 9 / 10)
         .keepalive_interval(KEEPALIVE_INTERVAL)
         .keepalive_timeout(KEEPALIVE_MAX);
     if let Some((user, password)) = &settings.login {

@@ -194,8 +194,7 @@ mod tests {
     use super::*;
 
     fn read(url: &str) -> Result<Settings> {
-        let config = Config { store: url.into(), ..Config::default() };
-        Settings::read(&config)
+        Settings::read(&Config { store: url.into(), ..Config::default() })
     }
 
     #[test]

@@ -93,7 +93,7 @@ async fn setting(connection: &mut MultiplexedConnection, name: &str) -> Option<S
 fn class(policy: Option<&str>, pauses: Option<&str>) -> (Durability, &'static str) {
     match (policy, pauses) {
         (Some("always"), Some("no")) => (Durability::PowerSafe, "appendfsync is always"),
-        (Some("always"), Some(_)) => (Durability::ProcessSafe, "no-appendfsync-on-rewrite is yes"),
+        (Some("always"), _) => (Durability::ProcessSafe, "no-appendfsync-on-rewrite is yes, or cannot be read"),
         (Some("no"), _) => (Durability::ProcessSafe, "appendfsync is no"),
         (Some("everysec"), _) => (Durability::Weak, "appendfsync is everysec"),
         _ => (Durability::Weak, "appendfsync cannot be read, since CONFIG GET is not allowed"),

@@ -9,11 +9,15 @@ use scylla::errors::{DbError, WriteType};
 use scylla::statement::Consistency;
 use scylla_proxy::{Condition, Reaction, RequestReaction, RequestRule};
 
-use super::wire::{self, Wire};
+use super::wire::{self, BOOLEAN, TEXT, UUID, Wire};
 use super::world::{self, fresh, is_there};
 
 /// How long a store waits for an answer.
 const REQUEST_MAX: Duration = Duration::from_secs(2);
+
+/// Names and types of an answer's columns, and a row of them.
+type Columns<'a> = &'a [(&'a str, u16)];
+type Values<'a> = &'a [Option<&'a [u8]>];
 
 /// A store behind a proxy, and one that goes straight to the nodes.
 struct Both {
@@ -155,6 +159,41 @@ async fn an_error_that_comes_before_anything_is_done_is_a_refusal() {
         assert!(matches!(cas, Cas::Unknown(_)), "{error}: {cas:?}");
         assert_eq!(sent.all().len(), 3, "{error}: each is sent once");
         both.holds(&key, None).await;
+    }
+}
+
+#[tokio::test]
+async fn a_transactions_answer_is_read_by_the_name_of_its_column() {
+    if !is_there() {
+        return;
+    }
+    let mut both = Both::open().await;
+    let (yes, no, rev, value) = (&[1_u8][..], &[0_u8][..], &[7_u8; 16][..], &b"{}"[..]);
+    let applied = ("[applied]", BOOLEAN);
+    // As Cassandra answers, as Scylla does, and in an order that nobody has.
+    let shapes: [(Columns<'_>, Values<'_>, bool); 6] = [
+        (&[applied], &[Some(yes)], true),
+        (&[applied, ("rev", UUID)], &[Some(no), Some(rev)], false),
+        (&[applied, ("k", TEXT), ("rev", UUID), ("v", TEXT)], &[Some(yes), None, None, None], true),
+        (&[applied, ("k", TEXT), ("rev", UUID), ("v", TEXT)], &[Some(no), Some(value), Some(rev), Some(value)], false),
+        (&[("v", TEXT), ("dead", BOOLEAN), applied], &[Some(value), Some(no), Some(yes)], true),
+        (&[("dead", BOOLEAN), applied], &[Some(yes), Some(no)], false),
+    ];
+    for (columns, values, is_applied) in shapes {
+        both.wire.react("outcome", &wire::result(wire::rows_of(columns, values)));
+        match both.store.cas(&register(), None, b"{}").await {
+            Cas::Applied(_) if is_applied => {}
+            Cas::Mismatch if !is_applied => {}
+            other => panic!("{columns:?}, {values:?}: {other:?}"),
+        }
+    }
+    // What says neither is neither.
+    let without: [(Columns<'_>, Values<'_>); 3] =
+        [(&[("v", TEXT)], &[Some(value)]), (&[applied], &[None]), (&[applied], &[])];
+    for (columns, values) in without {
+        both.wire.react("outcome", &wire::result(wire::rows_of(columns, values)));
+        let cas = both.store.cas(&register(), None, b"{}").await;
+        assert!(matches!(cas, Cas::Unknown(_)), "{columns:?}, {values:?}: {cas:?}");
     }
 }
 

@@ -180,14 +180,18 @@ pub(crate) fn error(error: DbError) -> RequestReaction {
     RequestReaction::forge_with_error(error)
 }
 
-/// A query that holds `text` is answered with these rows of text columns.
-pub(crate) fn answer(text: &str, columns: &[&str], rows: &[&[&str]]) -> RequestRule {
-    let body = rows_of_text(columns, rows);
-    let query = Condition::RequestOpcode(RequestOpcode::Query).and(holds(text));
+/// A statement is answered with this result, and the server never sees it.
+pub(crate) fn result(body: Bytes) -> RequestReaction {
     let forged = move |request: RequestFrame| {
         ResponseFrame::new(request.params.for_response(), ResponseOpcode::Result, body.clone())
     };
-    RequestRule(query, RequestReaction::forge_response(Arc::new(forged)))
+    RequestReaction::forge_response(Arc::new(forged))
+}
+
+/// A query that holds `text` is answered with these rows of text columns.
+pub(crate) fn answer(text: &str, columns: &[&str], rows: &[&[&str]]) -> RequestRule {
+    let query = Condition::RequestOpcode(RequestOpcode::Query).and(holds(text));
+    RequestRule(query, result(rows_of_text(columns, rows)))
 }
 
 /// Any request of a kind is answered with such a frame.
@@ -202,8 +206,19 @@ pub(crate) fn string(text: &str, to: &mut BytesMut) {
     to.put_slice(text.as_bytes());
 }
 
-/// The body of a `RESULT` of the kind `Rows`.
+/// The numbers of types on the wire.
+pub(crate) const BOOLEAN: u16 = 4;
+pub(crate) const TEXT: u16 = 13;
+pub(crate) const UUID: u16 = 12;
+
 fn rows_of_text(columns: &[&str], rows: &[&[&str]]) -> Bytes {
+    let columns: Vec<(&str, u16)> = columns.iter().map(|column| (*column, TEXT)).collect();
+    let values = rows.iter().copied().flatten().map(|value| Some(value.as_bytes()));
+    rows_of(&columns, &values.collect::<Vec<_>>())
+}
+
+/// The body of a `RESULT` of the kind `Rows`: the columns' names and types, and the values row by row.
+pub(crate) fn rows_of(columns: &[(&str, u16)], values: &[Option<&[u8]>]) -> Bytes {
     let mut body = BytesMut::new();
     body.put_i32(2);
     // One table for all columns.
@@ -211,15 +226,19 @@ fn rows_of_text(columns: &[&str], rows: &[&[&str]]) -> Bytes {
     body.put_i32(columns.len().try_into().unwrap());
     string("system", &mut body);
     string("forged", &mut body);
-    for column in columns {
-        string(column, &mut body);
-        // varchar
-        body.put_u16(13);
+    for (name, kind) in columns {
+        string(name, &mut body);
+        body.put_u16(*kind);
     }
-    body.put_i32(rows.len().try_into().unwrap());
-    for value in rows.iter().copied().flatten() {
-        body.put_i32(value.len().try_into().unwrap());
-        body.put_slice(value.as_bytes());
+    body.put_i32((values.len() / columns.len()).try_into().unwrap());
+    for value in values {
+        match value {
+            Some(value) => {
+                body.put_i32(value.len().try_into().unwrap());
+                body.put_slice(value);
+            }
+            None => body.put_i32(-1),
+        }
     }
     body.freeze()
 }

@@ -5,8 +5,8 @@ use std::env;
 use anyhow::Result;
 
 use super::launch::Lifetime;
-use super::server::Server;
-use super::{Up, down, up};
+use super::server::{self, Kind, Server};
+use super::{Only, Up, down, probe, up};
 
 /// Servers that are ended when this is dropped. What was up before is left up.
 #[derive(Default)]
@@ -28,6 +28,20 @@ impl Lease {
                 Ok(Self::default())
             }
         }
+    }
+
+    /// Brings those up of these servers that are not up already, however those run.
+    ///
+    /// # Errors
+    /// When they cannot be brought up.
+    pub(crate) fn need(kinds: impl Iterator<Item = Kind>) -> Result<Self> {
+        let missing = kinds.filter(|kind| !server::all(&[*kind]).iter().all(probe::answers));
+        let only = Only { only: missing.collect() };
+        // An empty choice would be all there are.
+        if only.only.is_empty() {
+            return Ok(Self::default());
+        }
+        Ok(Self { started: up(&Up { only, ..Up::default() }, Lifetime::OfTheTask)? })
     }
 }
 

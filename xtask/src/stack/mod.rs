@@ -23,10 +23,11 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 
 pub(crate) use lease::{Lease, required};
+pub(crate) use server::Kind;
 
 use launch::Lifetime;
 use running::Containers;
-use server::{Kind, Server};
+use server::Server;
 
 /// What can be asked of the stack.
 #[derive(Subcommand)]

@@ -21,6 +21,9 @@ use measure::Workload;
 
 /// What to measure, and for how long.
 #[derive(Args, Debug)]
+#[command(
+    after_help = "With --stack: on Cassandra and memcached, beside the driver alone; --stack --help lists its options"
+)]
 pub(crate) struct Options {
     /// Seconds of one measurement
     #[arg(long, default_value_t = 3.0)]

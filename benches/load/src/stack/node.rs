@@ -10,6 +10,7 @@ use super::Plan;
 use crate::counters::{CONNECTIONS, KEYS, add, adds, gets};
 use crate::generator::{self, Sample};
 use crate::process::{Server, free_address};
+use crate::wire::{Client, get};
 
 /// Its keyspace.
 pub(super) const KEYSPACE: &str = "bench_objectd";
@@ -73,6 +74,14 @@ impl Node {
         };
         generator::run(self.server.address, &requests, CONNECTIONS, generator::Plan::Random(time))
             .with_context(|| format!("{load:?}; objectd printed:\n{}", self.printed()))
+    }
+
+    /// How many objects it has found in memcached.
+    pub(super) fn shared_hits(&self) -> Result<f64> {
+        let text = Client::connect(self.server.address)?.ask(&get("/metrics"))?.body;
+        let name = r#"remote_object_cache_reads_total{tier="l2",pool="default",result="hit"}"#;
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        Ok(line.with_context(|| format!("no metric {name} in\n{text}"))?.trim().parse()?)
     }
 
     fn each_once(&self, requests: &[Box<[u8]>]) -> Result<()> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::Plan;
 use super::asked::Asked;
@@ -97,8 +97,12 @@ fn measure(plan: &Plan, parts: &mut Parts, case: Case) -> Result<(Cell, Option<f
         Who::Objectd { l1: false } => {
             let node = parts.cold.as_ref().context(STARTED)?;
             let question = format!("reads {}", node.table);
-            let before: f64 = parts.driver.ask(&question)?.parse()?;
+            let (before, hits): (f64, f64) = (parts.driver.ask(&question)?.parse()?, node.shared_hits()?);
             let cell = node.run(Load::GetMany, plan.time)?.cell();
+            let hits = node.shared_hits()? - hits;
+            if hits == 0.0 {
+                bail!("nothing came from memcached");
+            }
             let after: f64 = parts.driver.ask(&question)?.parse()?;
             Ok((cell, Some(after - before)))
         }

@@ -44,7 +44,8 @@ fn keyspace(facts: &mut Facts) -> &mut Keyspace {
 }
 
 fn settings(parameters: &str, change: impl Fn(&mut Config)) -> Settings {
-    let mut config = Config { store: format!("cassandra://u:s3cret@c1/ks{parameters}"), ..Config::default() };
+    let store = format!("cassandra://u:s3cret@c1/ks{parameters}");
+    let mut config = Config { store, ..Config::default() };
     change(&mut config);
     Settings::read(&config).unwrap()
 }
