@@ -58,7 +58,7 @@ fn caches_that_are_gone_or_lie_cost_time_and_no_answer() {
     let mut server = run.start("one");
     run.load.ask_of(&[server.address]);
     let (mut hits, mut stale) = (0, 0);
-    while run.goes_on(3) {
+    while run.goes_on(2) {
         run.answers(300, Duration::from_secs(90), "nothing is answered before the caches are touched");
         let mut old: Items = run.caches.iter().flat_map(|cache| Raw::to(cache.address).dump()).collect();
         run.answers(300, Duration::from_secs(90), "nothing is answered by the caches");

@@ -1,6 +1,6 @@
 //! The load: 32 clients, each on a thread of its own, that add and read and write down every question and answer.
 //!
-//! Some counters belong to one client, a few are everybody's, and many are touched now and then, so that they have to be
+//! Each client has a counter of its own, a few are everybody's, and many are touched now and then, so that they have to be
 //! loaded. A call with a key is asked again until it is known what became of it; one without is left as it is.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,6 @@ use test_history::Recorder;
 use super::http::{Answer, Client, NoAnswer};
 
 pub const CLIENTS: u64 = 32;
-const OWN: u64 = 1;
 const HOT: u64 = 4;
 const WARM: u64 = 30;
 /// How long a call with a key is asked again.
@@ -164,7 +163,7 @@ impl Caller {
             let what = load.below(100);
             let prefix = load.prefix.read().unwrap().clone();
             let id = match what {
-                0..=39 => format!("{prefix}-own-{number}-{}", load.below(OWN)),
+                0..=39 => format!("{prefix}-own-{number}"),
                 40..=79 => format!("{prefix}-hot-{}", load.below(HOT)),
                 _ => format!("{prefix}-warm-{}", load.below(WARM)),
             };
@@ -225,7 +224,7 @@ impl Caller {
                 Told::Unknown => may_have_happened = true,
             }
             self.pause();
-            // A call that certainly had no effect is none, unless its key says that it is one that may have had.
+            // One that never had an effect need not be asked again when all is over.
             if key.is_empty() || began.elapsed() > AGAIN_MAX || (load.is_over() && !may_have_happened) {
                 break;
             }

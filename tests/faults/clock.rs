@@ -66,13 +66,13 @@ fn a_wall_clock_that_is_off_by_years_changes_nothing() {
         let server = run.start_with("one", &clock.environment());
         year(&server)
     };
-    while run.goes_on(3) {
+    while run.goes_on(2) {
         let mut set = run.load.below(100) as i64 - 50;
         clock.set(set);
         let server = run.start_with("one", &clock.environment());
         run.load.ask_of(&[server.address]);
         let mut latest = set;
-        for _ in 0..4 {
+        for _ in 0..3 {
             run.answers(30, Duration::from_secs(60), "nothing is answered after a jump of the clock");
             // The date of answers is written anew once a second, and not when the clock went back.
             run.sleep(1_200, 1_500);

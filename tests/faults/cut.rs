@@ -8,7 +8,7 @@ use super::run::Run;
 
 /// Answers that were confirmed before the cut have left after so long.
 const CONFIRMED_IS_OUT: (u64, u64) = (3_000, 3_001);
-const CUT: (u64, u64) = (2_000, 7_000);
+const CUT: (u64, u64) = (2_000, 5_000);
 /// The driver connects again after a pause that grows.
 const BACK: Duration = Duration::from_secs(90);
 
@@ -17,7 +17,7 @@ fn cut_off_from_the_store_it_answers_nothing_and_back_with_it_it_goes_on() {
     let Some(mut run) = Run::begin("cut") else { return };
     let mut server = run.start("one");
     run.load.ask_of(&[server.address]);
-    while run.goes_on(4) {
+    while run.goes_on(3) {
         run.answers(50, BACK, "nothing is answered before the cut");
         let wire = if run.round() % 2 == 1 { Wire::Silent } else { Wire::Cut };
         run.proxies.set_all(wire);
