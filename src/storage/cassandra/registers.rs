@@ -153,9 +153,11 @@ impl Registers {
     /// Whether transactions work at all here: a ballot is held over a change that cannot apply, so nothing is written.
     pub(super) async fn probe(&self) -> Result<(), Fault> {
         let nobody = Builder::from_random_bytes(self.random.next_bytes()).into_uuid();
-        let rows = session::rows(&self.session, &self.set, (nobody, "", "probe", nobody)).await?;
+        // A name of its own: processes that start together would contend for one, and some of them time out.
+        let name = format!("probe-{nobody}");
+        let rows = session::rows(&self.session, &self.set, (nobody, "", &name, nobody)).await?;
         match applied(&rows)? {
-            false => self.read("probe").await.map(|_| ()),
+            false => self.read(&name).await.map(|_| ()),
             true => Err(Fault::Answer("a change of a register that is not there was answered as applied".into())),
         }
     }
