@@ -1,8 +1,9 @@
 //! One node of the store stands still, or is killed, and comes back.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::objectd::signal;
@@ -50,13 +51,31 @@ impl Node {
         }
     }
 
-    /// Starts it again, with the data it had.
-    fn restart() {
+    /// Starts it again, with the data it had; it ends with `task`, as the one that was killed would have.
+    fn restart(&self, task: Option<u32>) {
         let mut up = Command::new(env!("CARGO"));
         up.current_dir(env!("CARGO_MANIFEST_DIR"));
         up.args(["run", "--quiet", "--package", "xtask", "--", "stack", "up", "--only", "cassandra"]);
         assert!(up.status().unwrap().success(), "the node does not come back");
+        if let Some(task) = task {
+            let again = Self::find(self.number).unwrap();
+            let watch = format!(
+                "(while kill -0 {task} && kill -0 {pid}; do sleep 1; done
+                grep -q CassandraDaemon /proc/{pid}/cmdline && kill {pid}) &",
+                pid = again.pid
+            );
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &watch]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            assert!(shell.process_group(0).status().unwrap().success());
+        }
     }
+}
+
+/// The process that a node belongs to, unless it stays until it is told to go.
+fn task_of(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()?;
+    (parent > 1).then_some(parent)
 }
 
 /// Whatever becomes of the test, the node runs in the end.
@@ -75,6 +94,7 @@ fn one_node_of_the_store_that_stands_still_or_is_killed_is_not_missed() {
         return;
     }
     let Some(mut run) = Run::begin("node") else { return };
+    let task = (1..=3).find_map(|number| task_of(Node::find(number).ok()?.pid));
     let server = run.start("one");
     run.load.ask_of(&[server.address]);
     while run.goes_on(2) {
@@ -88,7 +108,7 @@ fn one_node_of_the_store_that_stands_still_or_is_killed_is_not_missed() {
         } else {
             node.kill();
             run.answers(100, BACK, "nothing is answered while one node is gone");
-            Node::restart();
+            node.restart(task);
         }
         run.answers(100, BACK, "nothing is answered with all nodes again");
         run.look();

@@ -67,7 +67,13 @@ impl Run {
         let runtime = Runtime::new().unwrap();
         let store = runtime.block_on(async {
             let config = config(&hosts);
-            schema_apply(&config).await.unwrap();
+            // Nodes that have just begun may be slow to agree on tables; to ask once more is what is to be done then.
+            let mut tries = 0;
+            while let Err(error) = schema_apply(&config).await {
+                tries += 1;
+                assert!(tries < 5, "no tables: {error:?}");
+                tokio::time::sleep(Duration::from_secs(2)).await;
+            }
             open(&config).await.unwrap()
         });
         let seed = told("FAULTS_SEED").unwrap_or_else(of_now);
