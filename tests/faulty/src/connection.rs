@@ -113,6 +113,10 @@ impl Connection<'_> {
                 }
                 continue;
             };
+            // What was sent after the cut must not pass, whichever of the two is noticed first.
+            if !*shared.open.borrow() {
+                return Ok(());
+            }
             is_first = false;
             let request: Vec<u8> = come.drain(..frame.bytes).collect();
             if !frame.pairs {

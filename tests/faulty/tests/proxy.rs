@@ -176,8 +176,10 @@ fn a_server_that_is_cut_off_is_reached_again_later() {
 #[test]
 fn the_same_seed_does_the_same_to_the_same_requests() {
     let run = || {
-        let (_, proxy) = through(Faults { silences: 0, ..Faults::usual(5) });
-        for _ in 0..400 {
+        let faults =
+            Faults { seed: 5, delays: 500, requests_lost: 500, answers_lost: 500, repeated: 500, ..Faults::default() };
+        let (_, proxy) = through(faults);
+        for _ in 0..200 {
             ping(&mut connect(&proxy));
         }
         proxy.counts()

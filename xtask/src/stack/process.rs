@@ -95,6 +95,10 @@ mod tests {
         let mut child = Command::new("sleep").arg("600").spawn().unwrap();
         let process = Process::of(child.id(), "sleep").unwrap();
         assert!(process.runs());
+        // A process that has just begun shows no command line yet, and may be any.
+        while command_line(child.id()).is_empty() {
+            std::thread::yield_now();
+        }
         let later = Process { began: process.began + 1, ..process.clone() };
         let other = Process { word: "memcached".to_owned(), ..process.clone() };
         for stranger in [later, other] {
