@@ -3,7 +3,7 @@
 //! What comes while it commits waits together for the next. The answers of a batch go as one to a task that lives on
 //! the callers' runtime and wakes them from within: to wake each from here costs more than the whole hand-off.
 //!
-//! Where jobs come one at a time there is nothing to commit together, and to wake a thread and to be woken by it takes
+//! Where calls come one at a time there is nothing to commit together, and to wake a thread and to be woken by it takes
 //! as long as the sync: then whoever asks commits on his own thread, which stands still for that long.
 
 use std::collections::VecDeque;
@@ -87,13 +87,27 @@ struct Queue {
     jobs: VecDeque<Job>,
     /// The thread waits to be woken.
     idle: bool,
-    /// Batches of one job since the last larger one.
+    /// Batches of one job since the last larger one, or since a put that others came with.
     alone: u32,
+    /// Of the put that came last.
+    last: Option<Version>,
     /// No more jobs come: the thread ends when it has done those there are.
     closed: bool,
     /// Why every job is refused.
     refusal: Option<Error>,
     completer: Option<(Id, mpsc::UnboundedSender<Answers>)>,
+}
+
+impl Queue {
+    /// Versions are given one a call: a put that is not the next after the last one brings the calls of many, or others
+    /// were begun meanwhile. Their callers' threads have more to do than to wait for a disk.
+    fn note(&mut self, ask: &Ask) {
+        let Ask::Put { record, .. } = ask else { return };
+        let last = self.last.replace(record.version);
+        if last.is_none_or(|last| last.as_u64() + 1 != record.version.as_u64()) {
+            self.alone = 0;
+        }
+    }
 }
 
 struct Shared {
@@ -172,7 +186,8 @@ impl Writer {
     /// Commits a job on the caller's thread if nobody else has any, nor had lately.
     fn commit_here(&self, ask: &Ask) -> Option<Put> {
         let alone = {
-            let queue = self.shared.queue();
+            let mut queue = self.shared.queue();
+            queue.note(ask);
             queue.idle && queue.alone >= ALONE && queue.refusal.is_none()
         };
         if !alone {
