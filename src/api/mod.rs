@@ -27,6 +27,8 @@ pub mod fuzzing;
 #[cfg(feature = "http")]
 mod health;
 #[cfg(feature = "http")]
+mod inner;
+#[cfg(feature = "http")]
 mod layers;
 #[cfg(feature = "http")]
 mod metrics;
@@ -45,10 +47,14 @@ mod server;
 
 #[cfg(feature = "client")]
 mod client;
+#[cfg(feature = "client")]
+mod peers;
 
 #[cfg(feature = "client")]
 pub use client::Client;
 #[cfg(feature = "client")]
 pub(crate) use client::Outbound;
+#[cfg(feature = "client")]
+pub(crate) use peers::Nodes;
 #[cfg(feature = "http")]
 pub use layers::Api;

@@ -22,7 +22,7 @@ pub(crate) const ROUTES: &[&str] = &[
 
 /// The same as axum mounts them.
 pub(crate) const MOUNTED: &[&str] =
-    &["/objects", "/objects/", "/objects/{*rest}", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"];
+    &["/objects", "/objects/", "/objects/{*rest}", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/_nodes/{*rest}"];
 
 /// What a path names.
 #[derive(PartialEq, Debug)]

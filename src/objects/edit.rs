@@ -48,7 +48,7 @@ impl Host {
         key: Option<&str>,
         driven: Driven,
     ) -> Answered {
-        let keyed = key.map(|key| Keyed::new(key, &op));
+        let keyed = key.map(|key| Keyed::new(key, &op, frame.resent));
         let progress = Arc::new(Progress::default());
         let call = EditCall { op, conditions, keyed, frame: Arc::clone(&frame), progress, reply: None };
         let progress = Arc::clone(&call.progress);
@@ -278,7 +278,8 @@ impl Host {
             Commit::Unknown(error) => {
                 let why = format!("{error:?}");
                 let unknown = Error::new(Kind::OutcomeUnknown, "the call may have taken effect: the store did not say");
-                let not_executed = Error::store(why.clone()).with_key(key);
+                let gone = "the object's owner has given it up";
+                let not_executed = Error::new(Kind::WrongNode, gone).with_key(key).with_detail(why.clone());
                 over(&unknown.with_key(key).with_detail(why), not_executed, owner, calls, answers)
             }
         }

@@ -22,6 +22,7 @@ mod record;
 mod registry;
 mod remote;
 mod request;
+mod route;
 mod snapshot;
 #[doc(hidden)]
 pub mod support;
@@ -31,6 +32,8 @@ mod waits;
 
 pub use crate::locks::{CacheCounts, PoolCounts, Tier};
 pub use args::Args;
+#[cfg(feature = "client")]
+pub(crate) use args::WireArgs;
 pub use call::{Call, CallKind, CallRequest, Edit, FromView, Returned, View, read_reply};
 pub use context::{Context, ViewContext};
 pub use failure::{CallError, NoError, ProblemDef, RemoteError};
@@ -41,4 +44,6 @@ pub(crate) use json::{check as check_json, is_blank};
 pub use object::{Method, Options, Param, RemoteMethods, RemoteObject, RemoteState, Run, State, TypeDef};
 pub use registry::{Registration, Registry};
 pub use remote::{Authorities, Remote};
+pub use crate::locks::Peer;
+pub use route::{Forward, Forwarded, Peers, Way};
 pub use request::{Answered, Conditions, Freshness, Listed, Op, Reply, Request, Success, Tags};

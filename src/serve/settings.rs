@@ -38,6 +38,12 @@ struct Flags {
     /// How the log is written: text or json
     #[arg(long, value_name = "FORMAT", env = "REMOTE_OBJECT_LOG")]
     log: Option<String>,
+    /// Where other nodes on the same store reach this one [default: http:// and the address it listens on]
+    #[arg(long, value_name = "URL", env = "REMOTE_OBJECT_ADVERTISE")]
+    advertise: Option<String>,
+    /// The name of this host among them, the same after each restart [default: the machine's]
+    #[arg(long, value_name = "NAME", env = "REMOTE_OBJECT_NODE_NAME")]
+    node_name: Option<String>,
     /// What absolute URIs of this cluster begin with, such as <https://shop.example>
     #[arg(long, value_name = "URL", env = "REMOTE_OBJECT_PUBLIC_URL")]
     public_url: Option<String>,
@@ -211,6 +217,12 @@ fn settings(base: Config, flags: Flags, source: impl Fn(&str) -> Option<ValueSou
             "json" => LogFormat::Json,
             _ => return Err(Error::config(format!("{} is {log:?}; it is text or json", from("log")))),
         };
+    }
+    if let Some(url) = flags.advertise {
+        config.advertise = Some(url);
+    }
+    if let Some(name) = flags.node_name {
+        config.node_name = Some(name);
     }
     if let Some(url) = flags.public_url {
         config.public_url = Some(url);

@@ -10,6 +10,7 @@ mod drain;
 mod durable;
 mod hangups;
 mod keys;
+mod nodes;
 mod objects;
 mod ordered;
 mod refused;
