@@ -107,7 +107,6 @@ impl Locks {
         });
         if !caps.exclusive {
             locks.joined_life().await?;
-            locks.see(&read_up(&locks.cache).await?);
             locks.map.refresh(&locks.cache).await?;
             tokio::spawn(keep_beating(Arc::downgrade(&locks)));
         }
@@ -421,6 +420,7 @@ impl Locks {
             }
             tracing::info!(incarnation = &*life, node = self.node.name, address = self.node.addr, "joined");
             *joined = Some(Arc::clone(&life));
+            self.see(&read_up(&self.cache).await?);
         }
         Ok(life)
     }

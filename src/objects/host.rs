@@ -17,7 +17,7 @@ use super::object::TypeDef;
 use super::registry::Registry;
 use super::remote::Authorities;
 use super::request::{Answered, Freshness, Listed, Op, Request};
-use super::route::{Peers, Routed};
+use super::route::{Peers, Routed, no_owner};
 use super::turn::Sizes;
 use super::waits::Waits;
 use crate::clock::{self, Instant};
@@ -139,7 +139,7 @@ impl Host {
     /// `bad-request` for a mark that is none of the store's; `store-unavailable`.
     pub async fn list(&self, type_name: &str, after: Option<&str>, limit: usize) -> Result<Listed> {
         self.ready()?;
-        let page = self.0.locks.scan(&Scan::Objects(type_name.to_owned()), after, limit).await?;
+        let page = self.0.locks.scan(&Scan::Objects(type_name.to_owned()), after, limit).await.map_err(no_owner)?;
         let keys = page.items.into_iter().filter_map(|item| match item {
             Item::Object(key) => Some(key),
             _ => None,

@@ -203,7 +203,7 @@ impl Host {
 }
 
 /// Between nodes one is told which other one it is; anybody else that there is none now.
-fn no_owner(error: Error) -> Error {
+pub(super) fn no_owner(error: Error) -> Error {
     if error.kind() != Kind::WrongNode {
         return error;
     }

@@ -112,6 +112,12 @@ impl Ask {
         self
     }
 
+    /// Looks for its node, as calls from outside do.
+    pub fn anywhere(mut self) -> Self {
+        self.request.way = None;
+        self
+    }
+
     /// Asks, and waits.
     pub async fn now(self) -> Answered {
         self.host.answer(self.request).await

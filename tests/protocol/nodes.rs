@@ -101,7 +101,7 @@ async fn calls_between_objects_go_from_node_to_node_and_rings_are_named() {
     for id in 0..12 {
         let (one, other) = (tally(id + 300), tally(id + 400));
         let ring = nodes[id % 3].client.call(one.tell_round(other.clone(), one.clone())).await.unwrap_err();
-        let CallError::Method(TallyError::Failed(error)) = ring else { panic!("{ring:?}") };
+        let CallError::Failed(error) = ring else { panic!("{ring:?}") };
         assert_eq!(error.kind(), Kind::CallCycle, "{error:?}");
         let way = [one.uri().to_string(), other.uri().to_string(), one.uri().to_string()];
         assert_eq!(error.fields()["cycle"], serde_json::json!(way));
@@ -133,7 +133,7 @@ async fn a_node_that_drains_hands_over_without_a_failed_call() {
     over.send(()).unwrap();
     let (sent, longest) = load.await.unwrap();
     assert!(sent > 100, "{sent}");
-    assert!(longest < Duration::from_millis(500), "{longest:?}");
+    assert!(longest < Duration::from_secs(2), "{longest:?}");
     let mut sum = 0;
     for id in 0..50 {
         sum += second.client.call(tally(id).value()).await.unwrap();
