@@ -106,7 +106,8 @@ where
             _ => return Err(Error::new(Kind::MethodNotAllowed, "no node asks with this verb").into()),
         });
     };
-    let unknown = || Error::new(Kind::MethodNotFound, format!("{} has no method {name} on the node that has it", def.name));
+    let unknown =
+        || Error::new(Kind::MethodNotFound, format!("{} has no method {name} on the node that has it", def.name));
     let method = def.method(name).ok_or_else(unknown)?;
     let authorities = asked.api.host.authorities();
     let args = match asked.parts.method {

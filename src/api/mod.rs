@@ -54,7 +54,7 @@ mod peers;
 pub use client::Client;
 #[cfg(feature = "client")]
 pub(crate) use client::Outbound;
-#[cfg(feature = "client")]
-pub(crate) use peers::Nodes;
 #[cfg(feature = "http")]
 pub use layers::Api;
+#[cfg(feature = "client")]
+pub(crate) use peers::Nodes;

@@ -171,12 +171,12 @@ fn unanswered(addr: &str, error: &hyper_util::client::legacy::Error) -> Forwarde
 
 /// HTTP/2 says so: the other node refused the stream, or went away before it came to it.
 fn was_not_begun(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source()).filter_map(|error| error.downcast_ref::<h2::Error>()).any(
-        |error| {
+    std::iter::successors(Some(error), |error| error.source())
+        .filter_map(|error| error.downcast_ref::<h2::Error>())
+        .any(|error| {
             error.reason() == Some(h2::Reason::REFUSED_STREAM)
                 || (error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR))
-        },
-    )
+        })
 }
 
 fn read(addr: &str, status: StatusCode, headers: &HeaderMap, body: Bytes, edit: bool) -> Forwarded {

@@ -79,7 +79,8 @@ impl Locks {
             let mine = members.desired(shard).is_some_and(|node| *node.id == *me);
             let held = self.hold(shard).is_some();
             let seen = self.map.get(shard);
-            let others = seen.owner.as_deref().is_some_and(|owner| members.find(owner).is_some_and(|node| *node.id != *me));
+            let others =
+                seen.owner.as_deref().is_some_and(|owner| members.find(owner).is_some_and(|node| *node.id != *me));
             // What nobody ever had has nothing in it that could have to run.
             if mine && !held && !others && seen.epoch > 0 {
                 wanted.push(shard);

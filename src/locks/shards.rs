@@ -11,8 +11,8 @@ use super::confirm::{Confirmed, Rounds};
 use super::hold::Hold;
 use super::incarnation::{self, BEAT, FORMAT, NodeId};
 use super::members::{Members, Watch, read_up};
-use super::registers::{ClusterRow, ShardRow, change, read};
 use super::moves::Moves;
+use super::registers::{ClusterRow, ShardRow, change, read};
 use super::route::{Map, moving, owned_by};
 use crate::cache::{Cache, CacheCounts, Found, Published};
 use crate::clock::{self, Instant, Random};
@@ -204,7 +204,9 @@ impl Locks {
             return Err(moving());
         }
         match self.members.borrow().desired(shard) {
-            Some(node) if *node.id != *me => Err(owned_by(&node.name).with_detail("it is free, and another should have it")),
+            Some(node) if *node.id != *me => {
+                Err(owned_by(&node.name).with_detail("it is free, and another should have it"))
+            }
             _ => Ok(()),
         }
     }

@@ -44,9 +44,10 @@ impl Frame {
 
     /// A call from another node, with the way it came.
     pub(crate) fn arrived(key: ObjectKey, deadline: Instant, trace: Option<Arc<str>>, way: &Way) -> Arc<Self> {
-        let parent = way.chain.iter().fold(None, |parent, waiting| {
-            Some(Arc::new(Self::new(waiting.clone(), deadline, trace.clone(), parent)))
-        });
+        let parent = way
+            .chain
+            .iter()
+            .fold(None, |parent, waiting| Some(Arc::new(Self::new(waiting.clone(), deadline, trace.clone(), parent))));
         Arc::new(Self { resent: way.resent, ..Self::new(key, deadline, trace, parent) })
     }
 

@@ -30,6 +30,7 @@ mod turn;
 mod view;
 mod waits;
 
+pub use crate::locks::Peer;
 pub use crate::locks::{CacheCounts, PoolCounts, Tier};
 pub use args::Args;
 #[cfg(feature = "client")]
@@ -44,6 +45,5 @@ pub(crate) use json::{check as check_json, is_blank};
 pub use object::{Method, Options, Param, RemoteMethods, RemoteObject, RemoteState, Run, State, TypeDef};
 pub use registry::{Registration, Registry};
 pub use remote::{Authorities, Remote};
-pub use crate::locks::Peer;
-pub use route::{Forward, Forwarded, Peers, Way};
 pub use request::{Answered, Conditions, Freshness, Listed, Op, Reply, Request, Success, Tags};
+pub use route::{Forward, Forwarded, Peers, Way};

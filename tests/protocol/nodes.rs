@@ -56,7 +56,7 @@ impl Node {
 }
 
 fn tally(id: usize) -> Remote<Tally> {
-    Remote::new(&format!("t{id}"))
+    Remote::new(format!("t{id}"))
 }
 
 /// Until each has seen the others, and has what it should have.
@@ -205,7 +205,8 @@ async fn the_inner_routes_answer_nobody_else() {
 async fn the_second_of_two_hosts_with_one_name_says_so() {
     let inner = shared_memory();
     let first = Node::start(&inner, "a").await;
-    let builder = Service::builder().datastore("shared", Arc::clone(&inner)).node_name("a").advertise("http://127.0.0.1:1");
+    let builder =
+        Service::builder().datastore("shared", Arc::clone(&inner)).node_name("a").advertise("http://127.0.0.1:1");
     let error = builder.build().await.unwrap_err();
     assert_eq!(error.kind(), Kind::Config);
     assert!(error.message().contains("--node-name") && error.message().contains(&first.url), "{error}");
