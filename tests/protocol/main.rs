@@ -14,6 +14,7 @@ mod objects;
 mod ordered;
 mod refused;
 mod replicas;
+mod seals;
 mod shared;
 mod simulation;
 mod store;
