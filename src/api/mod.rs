@@ -42,6 +42,10 @@ mod reply;
 mod routes;
 #[cfg(feature = "http")]
 mod server;
+#[cfg(feature = "http")]
+mod stream;
+#[cfg(feature = "tls")]
+mod tls;
 
 #[cfg(feature = "client")]
 mod client;
@@ -52,3 +56,5 @@ pub use client::Client;
 pub(crate) use client::Outbound;
 #[cfg(feature = "http")]
 pub use layers::Api;
+#[cfg(feature = "tls")]
+pub use tls::{Connector, PeerTls};
