@@ -7,6 +7,7 @@ pub mod url;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -96,6 +97,12 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Other clusters whose objects may be named in arguments, such as `http://stock.example:8080`.
     pub allowed_authorities: Vec<String>,
+    /// The certificate that this node shows to others: a PEM file, with what leads to the authority behind it.
+    pub peer_tls_cert: Option<PathBuf>,
+    /// Its private key, a PEM file.
+    pub peer_tls_key: Option<PathBuf>,
+    /// The authority that signs the certificates of nodes, and no others: a PEM file.
+    pub peer_tls_ca: Option<PathBuf>,
     /// Numbers to be changed with care.
     pub limits: Limits,
 }
@@ -115,6 +122,9 @@ impl Default for Config {
             node_name: None,
             public_url: None,
             allowed_authorities: Vec::new(),
+            peer_tls_cert: None,
+            peer_tls_key: None,
+            peer_tls_ca: None,
             limits: Limits::default(),
         }
     }
@@ -260,10 +270,31 @@ impl Config {
         if self.node_name.as_ref().is_some_and(|name| name.is_empty() || name.len() > NODE_NAME_BYTES_MAX) {
             return Err(Error::config(format!("the setting node-name has 1 to {NODE_NAME_BYTES_MAX} bytes")));
         }
+        self.check_peer_tls()?;
         let caches = self.cache.iter().chain(self.cache_pools.values());
         if let Some(url) = [&self.store].into_iter().chain(caches).find(|url| url::is_redacted(url)) {
             return Err(Error::config(format!(
                 "{url:?} has the password ***, as it is shown instead of the real one; write that in its place"
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_peer_tls(&self) -> Result<()> {
+        let files = [
+            ("peer-tls-cert", &self.peer_tls_cert),
+            ("peer-tls-key", &self.peer_tls_key),
+            ("peer-tls-ca", &self.peer_tls_ca),
+        ];
+        let Some((set, _)) = files.iter().find(|(_, path)| path.is_some()) else { return Ok(()) };
+        if let Some((missing, _)) = files.iter().find(|(_, path)| path.is_none()) {
+            return Err(Error::config(format!(
+                "the setting {set} is there and {missing} is not: nodes need a certificate, its key, and the authority"
+            )));
+        }
+        if !cfg!(feature = "tls") {
+            return Err(Error::config(format!(
+                "the setting {set} needs TLS, which is not in this build: build it with the feature tls"
             )));
         }
         Ok(())
@@ -286,6 +317,9 @@ impl fmt::Debug for Config {
             node_name,
             public_url,
             allowed_authorities,
+            peer_tls_cert,
+            peer_tls_key,
+            peer_tls_ca,
             limits,
         } = self.redacted();
         f.debug_struct("Config")
@@ -301,6 +335,9 @@ impl fmt::Debug for Config {
             .field("node_name", &node_name)
             .field("public_url", &public_url)
             .field("allowed_authorities", &allowed_authorities)
+            .field("peer_tls_cert", &peer_tls_cert)
+            .field("peer_tls_key", &peer_tls_key)
+            .field("peer_tls_ca", &peer_tls_ca)
             .field("limits", &limits)
             .finish()
     }

@@ -90,7 +90,8 @@ async fn run(builder: ServiceBuilder) -> Result<i32> {
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(|error| cannot_listen(listen, &error))?;
     let address = listener.local_addr().unwrap_or(listen);
     let mut config = config;
-    config.advertise.get_or_insert_with(|| advertised(address));
+    let scheme = if config.peer_tls_cert.is_some() { "https" } else { "http" };
+    config.advertise.get_or_insert_with(|| advertised(scheme, address));
     let service = builder.config(config).build().await?;
     print_all(&first_lines(&service, address, &store));
     let stopping = service.clone();
@@ -107,10 +108,10 @@ async fn run(builder: ServiceBuilder) -> Result<i32> {
 }
 
 /// Where other nodes reach a server that listens there: nobody can connect to "all addresses".
-fn advertised(address: SocketAddr) -> String {
+fn advertised(scheme: &str, address: SocketAddr) -> String {
     match address.ip().is_unspecified() {
-        true => format!("http://{}:{}", crate::service::machine_name(), address.port()),
-        false => format!("http://{address}"),
+        true => format!("{scheme}://{}:{}", crate::service::machine_name(), address.port()),
+        false => format!("{scheme}://{address}"),
     }
 }
 

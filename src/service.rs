@@ -225,7 +225,7 @@ impl ServiceBuilder {
         #[cfg(not(feature = "client"))]
         let elsewhere = None;
         #[cfg(feature = "client")]
-        let peers = Some(Arc::new(crate::api::Nodes::new(locks.secret())?) as Arc<dyn crate::objects::Peers>);
+        let peers = Some(Arc::new(crate::api::Nodes::new(locks.secret(), &config)?) as Arc<dyn crate::objects::Peers>);
         #[cfg(not(feature = "client"))]
         let peers = None;
         let host = Host::new(registry, locks, config, elsewhere, peers);

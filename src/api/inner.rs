@@ -11,15 +11,20 @@ use super::names::{AT, CHAIN, EPOCH, OWNER_LIFE, RESENT, SECRET, TIER};
 use super::problem::Refusal;
 use super::reply::{self, Shape};
 use super::routes::{self, Route};
+use super::stream::Proved;
 use crate::error::{Error, Kind, Result};
 use crate::model::{ObjectKey, ObjectUri};
 use crate::objects::{Args, Op, Request, Tier, TypeDef, Way};
 
-/// Whether a request shows what nodes of this cluster show each other. Compared in a time that does not depend on where they
-/// differ.
-pub(crate) fn is_one_of_us(headers: &HeaderMap, secret: &str) -> bool {
-    let shown = headers.get(SECRET).map_or(&b""[..], HeaderValue::as_bytes);
-    let differ = shown.iter().zip(secret.as_bytes()).fold(0, |differ, (a, b)| differ | (a ^ b));
+/// Whether a node of this cluster sends the request: by its certificate where there are certificates, else by the secret.
+pub(crate) fn is_one_of_us(asked: &Asked<'_>) -> bool {
+    if asked.api.host.config().peer_tls_cert.is_some() {
+        return Proved::is_in(&asked.parts.extensions);
+    }
+    let secret = asked.api.host.secret().as_bytes();
+    let shown = asked.parts.headers.get(SECRET).map_or(&b""[..], HeaderValue::as_bytes);
+    // In a time that does not depend on where they differ.
+    let differ = shown.iter().zip(secret).fold(0, |differ, (a, b)| differ | (a ^ b));
     shown.len() == secret.len() && !secret.is_empty() && differ == 0
 }
 

@@ -186,7 +186,7 @@ impl<'a> Asked<'a> {
         }
         let path = self.parts.uri.path();
         if let Some(inner) = path.strip_prefix(INNER).filter(|rest| rest.starts_with('/'))
-            && inner::is_one_of_us(&self.parts.headers, self.api.host.secret())
+            && inner::is_one_of_us(self)
         {
             *slot = &self.api.metrics.inner;
             return Box::pin(inner::answer(self, inner, body)).await;

@@ -44,6 +44,10 @@ mod reply;
 mod routes;
 #[cfg(feature = "http")]
 mod server;
+#[cfg(feature = "http")]
+mod stream;
+#[cfg(feature = "tls")]
+mod tls;
 
 #[cfg(feature = "client")]
 mod client;
@@ -58,3 +62,5 @@ pub(crate) use client::Outbound;
 pub use layers::Api;
 #[cfg(feature = "client")]
 pub(crate) use peers::Nodes;
+#[cfg(feature = "tls")]
+pub use tls::{Connector, PeerTls};

@@ -12,7 +12,8 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH, IF_NO
 use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client as Pool;
-use hyper_util::client::legacy::connect::HttpConnector;
+#[cfg(not(feature = "tls"))]
+use hyper_util::client::legacy::connect::HttpConnector as Connector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::client::{GRACE, REPLY_BYTES_MAX, read_problem, read_tag, write_tags};
@@ -20,12 +21,16 @@ use super::names::{
     AT, CHAIN, EPOCH, IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, INNER, JSON, OWNER_LIFE, REQUEST_TIMEOUT, RESENT, SECRET,
     TIER, TRACEPARENT,
 };
+#[cfg(feature = "tls")]
+use super::tls::{Connector, PeerTls};
 use crate::clock;
+use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::model::Version;
 use crate::objects::{Forward, Forwarded, Op, Peer, Peers, Reply, Success, Tier, WireArgs};
 
 /// How long a connection to another node may take to be made.
+#[cfg(not(feature = "tls"))]
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often a connection is tried that has been silent, and how long the answer may take.
 const PING: Duration = Duration::from_secs(2);
@@ -35,16 +40,17 @@ const WINDOW: u32 = 1 << 20;
 /// The other nodes of this cluster. Connections are made when they are needed, one a node, and kept.
 #[derive(Debug)]
 pub(crate) struct Nodes {
-    pool: Pool<HttpConnector, Full<Bytes>>,
+    pool: Pool<Connector, Full<Bytes>>,
     secret: HeaderValue,
 }
 
 impl Nodes {
-    /// `secret` is what nodes show each other.
-    pub(crate) fn new(secret: &str) -> Result<Self> {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    /// `secret` is what nodes show each other that have no certificates.
+    ///
+    /// # Errors
+    /// `config` when a certificate cannot be used.
+    pub(crate) fn new(secret: &str, config: &Config) -> Result<Self> {
+        let connector = connector(config)?;
         let pool = Pool::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
@@ -58,6 +64,19 @@ impl Nodes {
         secret.set_sensitive(true);
         Ok(Self { pool, secret })
     }
+}
+
+#[cfg(feature = "tls")]
+fn connector(config: &Config) -> Result<Connector> {
+    Ok(Connector::new(PeerTls::open(config)?))
+}
+
+#[cfg(not(feature = "tls"))]
+fn connector(_: &Config) -> Result<Connector> {
+    let mut connector = Connector::new();
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    Ok(connector)
 }
 
 impl Peers for Nodes {

@@ -33,7 +33,7 @@ fn settings(config: &Config) -> BTreeMap<String, String> {
 fn every_setting_stands_in_the_page_with_its_default() {
     let mut expected = settings(&Config::default());
     // TOML has no word for "none".
-    for none in ["public-url", "cache"] {
+    for none in ["public-url", "cache", "peer-tls-cert", "peer-tls-key", "peer-tls-ca"] {
         assert_eq!(expected.insert(none.into(), "none".into()), None);
     }
     // A table without entries would have no row.

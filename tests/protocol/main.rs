@@ -15,6 +15,7 @@ mod objects;
 mod ordered;
 mod refused;
 mod replicas;
+mod seals;
 mod shared;
 mod simulation;
 mod store;
