@@ -10,6 +10,7 @@ mod confirm;
 mod desired;
 mod hold;
 mod incarnation;
+mod life;
 #[cfg(feature = "cli")]
 mod look;
 mod members;
