@@ -7,6 +7,7 @@ pub mod url;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -39,8 +40,18 @@ pub const LIST_LIMIT_MAX: usize = 1000;
 pub const LIST_LIMIT_DEFAULT: usize = 100;
 /// The longest `Request-Timeout`.
 pub const REQUEST_TIMEOUT_MAX: Duration = Duration::from_secs(300);
+/// A host's name, in bytes.
+pub const NODE_NAME_BYTES_MAX: usize = 255;
 /// Shards of a shared store; an exclusive store has one.
 pub const SHARDS: u32 = 1024;
+/// How long a call waits for its object to have an owner.
+pub const OWNER_WAIT_MAX: Duration = Duration::from_secs(5);
+/// How often a node reads who owns what.
+pub const MAP_REFRESH: Duration = Duration::from_secs(10);
+/// For so long another node must be the one that should have a shard before its owner gives it back.
+pub const RELEASE_AFTER: Duration = Duration::from_secs(5);
+/// From saying that a node leaves to its first release: all others have seen it by then.
+pub const DRAIN_NOTICE: Duration = Duration::from_millis(1500);
 /// Objects of which a process knows the current version, for each shared cache.
 pub const INDEX_ENTRIES_MAX: usize = 1 << 20;
 /// An object in a shared cache, in bytes; a larger one is not put there.
@@ -78,10 +89,20 @@ pub struct Config {
     pub dev: bool,
     /// How the log is written.
     pub log: LogFormat,
+    /// Where other nodes on the same store reach this one, such as `http://10.0.0.5:8080`.
+    pub advertise: Option<String>,
+    /// The name of this host among them, the same in each of its lives; the machine's unless it is set.
+    pub node_name: Option<String>,
     /// What absolute URIs of this cluster begin with, such as `https://shop.example`.
     pub public_url: Option<String>,
     /// Other clusters whose objects may be named in arguments, such as `http://stock.example:8080`.
     pub allowed_authorities: Vec<String>,
+    /// The certificate that this node shows to others: a PEM file, with what leads to the authority behind it.
+    pub peer_tls_cert: Option<PathBuf>,
+    /// Its private key, a PEM file.
+    pub peer_tls_key: Option<PathBuf>,
+    /// The authority that signs the certificates of nodes, and no others: a PEM file.
+    pub peer_tls_ca: Option<PathBuf>,
     /// Numbers to be changed with care.
     pub limits: Limits,
 }
@@ -97,8 +118,13 @@ impl Default for Config {
             allow_periodic: false,
             dev: false,
             log: LogFormat::Text,
+            advertise: None,
+            node_name: None,
             public_url: None,
             allowed_authorities: Vec::new(),
+            peer_tls_cert: None,
+            peer_tls_key: None,
+            peer_tls_ca: None,
             limits: Limits::default(),
         }
     }
@@ -189,7 +215,7 @@ impl Config {
     pub fn redacted(&self) -> Self {
         let mut shown = self.clone();
         let urls = [&mut shown.store].into_iter().chain(&mut shown.cache).chain(shown.cache_pools.values_mut());
-        for url in urls.chain(&mut shown.public_url).chain(&mut shown.allowed_authorities) {
+        for url in urls.chain(&mut shown.public_url).chain(&mut shown.advertise).chain(&mut shown.allowed_authorities) {
             *url = url::redacted(url);
         }
         shown
@@ -230,7 +256,8 @@ impl Config {
         }
         let named = self.allowed_authorities.iter().map(|url| ("allowed-authorities", url));
         let own = self.public_url.iter().map(|url| ("public-url", url));
-        for (name, url) in named.chain(own) {
+        let peers = self.advertise.iter().map(|url| ("advertise", url));
+        for (name, url) in named.chain(own).chain(peers) {
             let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
             let bare = |rest: &str| !rest.trim_end_matches('/').is_empty() && !rest.trim_end_matches('/').contains('/');
             if !rest.is_some_and(bare) {
@@ -240,10 +267,34 @@ impl Config {
                 )));
             }
         }
+        if self.node_name.as_ref().is_some_and(|name| name.is_empty() || name.len() > NODE_NAME_BYTES_MAX) {
+            return Err(Error::config(format!("the setting node-name has 1 to {NODE_NAME_BYTES_MAX} bytes")));
+        }
+        self.check_peer_tls()?;
         let caches = self.cache.iter().chain(self.cache_pools.values());
         if let Some(url) = [&self.store].into_iter().chain(caches).find(|url| url::is_redacted(url)) {
             return Err(Error::config(format!(
                 "{url:?} has the password ***, as it is shown instead of the real one; write that in its place"
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_peer_tls(&self) -> Result<()> {
+        let files = [
+            ("peer-tls-cert", &self.peer_tls_cert),
+            ("peer-tls-key", &self.peer_tls_key),
+            ("peer-tls-ca", &self.peer_tls_ca),
+        ];
+        let Some((set, _)) = files.iter().find(|(_, path)| path.is_some()) else { return Ok(()) };
+        if let Some((missing, _)) = files.iter().find(|(_, path)| path.is_none()) {
+            return Err(Error::config(format!(
+                "the setting {set} is there and {missing} is not: nodes need a certificate, its key, and the authority"
+            )));
+        }
+        if !cfg!(feature = "tls") {
+            return Err(Error::config(format!(
+                "the setting {set} needs TLS, which is not in this build: build it with the feature tls"
             )));
         }
         Ok(())
@@ -262,8 +313,13 @@ impl fmt::Debug for Config {
             allow_periodic,
             dev,
             log,
+            advertise,
+            node_name,
             public_url,
             allowed_authorities,
+            peer_tls_cert,
+            peer_tls_key,
+            peer_tls_ca,
             limits,
         } = self.redacted();
         f.debug_struct("Config")
@@ -275,8 +331,13 @@ impl fmt::Debug for Config {
             .field("allow_periodic", &allow_periodic)
             .field("dev", &dev)
             .field("log", &log)
+            .field("advertise", &advertise)
+            .field("node_name", &node_name)
             .field("public_url", &public_url)
             .field("allowed_authorities", &allowed_authorities)
+            .field("peer_tls_cert", &peer_tls_cert)
+            .field("peer_tls_key", &peer_tls_key)
+            .field("peer_tls_ca", &peer_tls_ca)
             .field("limits", &limits)
             .finish()
     }

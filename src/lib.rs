@@ -59,6 +59,7 @@
 //! | `cassandra` | no | state in Cassandra or Scylla |
 //! | `memcached` | no | a memcached cluster before the store |
 //! | `redis` | no | Redis, as a store or as a cache |
+//! | `tls` | no | TLS between nodes |
 //! | `stack` | no | all of them in `objectd`, as it is shipped |
 //! | `conformance` | no | the test suite for datastores |
 
@@ -106,6 +107,11 @@ pub use service::{Service, ServiceBuilder};
 #[cfg(feature = "conformance")]
 pub use storage::conformance;
 pub use test_host::TestHost;
+
+/// What the tests of TLS call.
+#[cfg(feature = "tls")]
+#[doc(hidden)]
+pub use api::{Connector as __Connector, PeerTls as __PeerTls};
 
 /// What the benchmark of memcached's clients calls.
 #[cfg(feature = "memcached")]

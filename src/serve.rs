@@ -89,6 +89,9 @@ async fn run(builder: ServiceBuilder) -> Result<i32> {
     let listen = config.listen;
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(|error| cannot_listen(listen, &error))?;
     let address = listener.local_addr().unwrap_or(listen);
+    let mut config = config;
+    let scheme = if config.peer_tls_cert.is_some() { "https" } else { "http" };
+    config.advertise.get_or_insert_with(|| advertised(scheme, address));
     let service = builder.config(config).build().await?;
     print_all(&first_lines(&service, address, &store));
     let stopping = service.clone();
@@ -102,6 +105,14 @@ async fn run(builder: ServiceBuilder) -> Result<i32> {
     let failed = service.host().has_failed();
     tracing::info!("stopped");
     Ok(if failed { EXIT_STORE } else { 0 })
+}
+
+/// Where other nodes reach a server that listens there: nobody can connect to "all addresses".
+fn advertised(scheme: &str, address: SocketAddr) -> String {
+    match address.ip().is_unspecified() {
+        true => format!("{scheme}://{}:{}", crate::service::machine_name(), address.port()),
+        false => format!("{scheme}://{address}"),
+    }
 }
 
 /// How the store is called in the first lines.

@@ -9,7 +9,7 @@ use crate::cache::{Cache, Pools};
 use crate::clock::{self, Instant, Random};
 use crate::config::Config;
 use crate::error::Result;
-use crate::locks::Locks;
+use crate::locks::{Locks, NodeId};
 use crate::model::Durability;
 use crate::objects::{Host, Registry, RemoteObject, TypeDef};
 use crate::storage::{Datastore, KeyValue, OverKeyValue};
@@ -32,14 +32,13 @@ pub struct ServiceBuilder {
     types: Vec<TypeDef>,
     linked: bool,
     store: Option<(Arc<dyn Datastore>, Arc<str>)>,
-    name: Option<String>,
 }
 
 impl Service {
     /// With the default settings.
     #[must_use]
     pub fn builder() -> ServiceBuilder {
-        ServiceBuilder { config: Config::default(), types: Vec::new(), linked: true, store: None, name: None }
+        ServiceBuilder { config: Config::default(), types: Vec::new(), linked: true, store: None }
     }
 
     /// Its objects, to call from this process.
@@ -82,8 +81,13 @@ impl Service {
         let began = std::sync::OnceLock::new();
         let drained = async {
             shutdown.await;
-            let _ = began.set(clock::now());
-            host.drain();
+            let began = *began.get_or_init(clock::now);
+            if tokio::time::timeout_at(began + self.drain_timeout(), host.retire()).await.is_err() {
+                tracing::warn!("not every object was given to another node before the end of the drain time");
+            }
+            if !host.has_others() {
+                host.drain();
+            }
         };
         self.api.serve(listener, drained).await?;
         self.stop_by(began.get().copied().unwrap_or_else(clock::now) + self.drain_timeout()).await;
@@ -181,7 +185,15 @@ impl ServiceBuilder {
     /// The name of this host among those that share the store, the same in each of its lives. By default the machine's.
     #[must_use]
     pub fn node_name(mut self, name: &str) -> Self {
-        self.name = Some(name.to_owned());
+        self.config.node_name = Some(name.to_owned());
+        self
+    }
+
+    /// Where other nodes on the same store reach this one, such as `http://10.0.0.5:8080`: there the service is run, or its
+    /// routes are mounted at the root. Without it this node can have objects, and the others cannot ask it for them.
+    #[must_use]
+    pub fn advertise(mut self, url: impl Into<String>) -> Self {
+        self.config.advertise = Some(url.into());
         self
     }
 
@@ -204,14 +216,19 @@ impl ServiceBuilder {
         let types = registry.iter().map(|def| (def.name, def.options.cache_pool));
         let pools = Pools::open(&self.config, types).await?;
         let cache = Cache::new(store, self.config.limits.l1_bytes, pools);
-        let node = self.name.unwrap_or_else(machine_name);
-        let locks = Locks::join(cache, &node, Random::from_os()).await?;
+        let name_of_node = self.config.node_name.clone().unwrap_or_else(machine_name);
+        let node = NodeId { name: name_of_node, addr: self.config.advertise.clone().unwrap_or_default() };
+        let locks = Locks::join(cache, node, Random::from_os()).await?;
         let config = Arc::new(self.config);
         #[cfg(feature = "client")]
         let elsewhere = Some(Arc::new(crate::api::Outbound::new()) as Arc<dyn crate::objects::Elsewhere>);
         #[cfg(not(feature = "client"))]
         let elsewhere = None;
-        let host = Host::new(registry, locks, config, elsewhere);
+        #[cfg(feature = "client")]
+        let peers = Some(Arc::new(crate::api::Nodes::new(locks.secret(), &config)?) as Arc<dyn crate::objects::Peers>);
+        #[cfg(not(feature = "client"))]
+        let peers = None;
+        let host = Host::new(registry, locks, config, elsewhere, peers);
         Ok(Service {
             #[cfg(feature = "http")]
             api: Api::new(host.clone(), &name, durability),
@@ -222,7 +239,8 @@ impl ServiceBuilder {
     }
 }
 
-fn machine_name() -> String {
+/// The machine's name.
+pub(crate) fn machine_name() -> String {
     let named = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
     let of_kernel = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned());
     named.or_else(of_kernel).unwrap_or_else(|| "localhost".to_owned())

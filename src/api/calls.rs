@@ -64,12 +64,13 @@ where
         let text = if empty { Bytes::new() } else { Box::pin(body::read_json(asked, &head, body, false)).await? };
         Args::from_body(text, method.params, asked.api.limits().json_depth, authorities)?
     };
+    let shared = asked.shared_key(&key);
     let question = request(asked, &head, key, Op::Call(method, args), view);
     let mut reply = asked.host_answer(question).await?;
     if view {
         reply::check_read(&mut reply, &head.conditions, safe)?;
     }
-    Ok(reply::response(asked, reply, Shape::default()))
+    Ok(asked.with_owner(reply::response(asked, reply, Shape::default()), shared.as_ref()))
 }
 
 fn no_such_method(entry: &TypeEntry, name: &str) -> Error {

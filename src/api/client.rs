@@ -22,11 +22,11 @@ use crate::model::Version;
 use crate::objects::{Call, CallError, CallKind, CallRequest, Elsewhere, RemoteError, Returned, Tags, read_reply};
 
 /// The largest reply that is read, in bytes.
-const REPLY_BYTES_MAX: usize = 64 << 20;
+pub(super) const REPLY_BYTES_MAX: usize = 64 << 20;
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much longer than its deadline an answer is waited for: the other end says best what became of the call.
-const GRACE: Duration = Duration::from_millis(500);
+pub(super) const GRACE: Duration = Duration::from_millis(500);
 /// Idle connections are closed before a server with the default settings would.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -186,14 +186,14 @@ impl Elsewhere for Outbound {
     }
 }
 
-fn write_tags(tags: &Tags) -> String {
+pub(super) fn write_tags(tags: &Tags) -> String {
     match tags {
         Tags::Any => "*".to_owned(),
         Tags::These(versions) => versions.iter().map(|version| format!("\"{version}\"")).collect::<Vec<_>>().join(", "),
     }
 }
 
-fn read_tag(header: &HeaderValue) -> Option<Version> {
+pub(super) fn read_tag(header: &HeaderValue) -> Option<Version> {
     header.to_str().ok()?.strip_prefix('"')?.strip_suffix('"')?.parse().ok()
 }
 
@@ -217,7 +217,7 @@ fn lost(edit: bool, detail: String) -> Error {
 }
 
 /// The error that a problem document was made of.
-fn read_problem(status: StatusCode, body: &[u8], edit: bool) -> Error {
+pub(super) fn read_problem(status: StatusCode, body: &[u8], edit: bool) -> Error {
     let Some((mut members, code)) = problem_members(body) else {
         // Something between here and there has answered.
         let detail = format!("the answer was {status} and no problem document");

@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use http::{StatusCode, Version};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use super::problem;
+use super::stream::Stream;
 use crate::clock::{self, Instant};
 use crate::config::Limits;
 use crate::error::{Error, Kind};
@@ -70,7 +70,7 @@ impl Drop for Begun {
 /// The socket.
 #[derive(Debug)]
 pub(crate) struct Guarded {
-    stream: TcpStream,
+    stream: Stream,
     watch: Arc<Watch>,
     head_timeout: Duration,
     idle_timeout: Duration,
@@ -85,7 +85,7 @@ pub(crate) struct Guarded {
 }
 
 impl Guarded {
-    pub(crate) fn new(stream: TcpStream, watch: Arc<Watch>, limits: &Limits) -> Self {
+    pub(crate) fn new(stream: Stream, watch: Arc<Watch>, limits: &Limits) -> Self {
         let head_timeout = Duration::from_millis(limits.head_timeout_ms);
         let timer = Box::pin(tokio::time::sleep_until(watch.start + head_timeout));
         Self {
@@ -148,7 +148,7 @@ impl Guarded {
     }
 
     /// Says why to who began a request and did not end its head; who said nothing is told nothing.
-    fn give_up(&mut self) {
+    fn give_up(&mut self, cx: &mut Context<'_>) {
         self.over = true;
         if self.head_since.is_some() && self.begun_then == self.watch.begun.load(Ordering::Relaxed) {
             let error = Error::new(Kind::RequestTimeout, "the head of the request did not come in time");
@@ -158,7 +158,9 @@ impl Guarded {
                  outcome: not-executed\r\ncache-control: private, no-cache\r\nconnection: close\r\n\r\n",
                 body.len()
             );
-            let _ = self.stream.try_write(&[head.as_bytes(), &body].concat());
+            // As far as it goes at once: nobody waits for one who did not say what he wants.
+            let _ = Pin::new(&mut self.stream).poll_write(cx, &[head.as_bytes(), &body].concat());
+            let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
         }
     }
 }
@@ -179,7 +181,7 @@ impl AsyncRead for Guarded {
             }
             Poll::Pending => {
                 ready!(this.poll_deadline(cx));
-                this.give_up();
+                this.give_up(cx);
                 Poll::Ready(Ok(()))
             }
         }

@@ -13,7 +13,7 @@ use super::names::JSON;
 use super::problem::Refusal;
 use super::reply;
 use super::routes::Route;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::model::Durability;
 use crate::objects::Registry;
 
@@ -54,6 +54,9 @@ pub(crate) fn answer(asked: &Asked<'_>, route: &Route<'_>) -> Result<Answer, Ref
         Route::Health => Ok(text(JSON, r#"{"status":"alive"}"#)),
         Route::Ready => {
             asked.api.host.ready()?;
+            if asked.api.host.is_retiring() {
+                return Err(Error::new(Kind::Draining, "this node is leaving").into());
+            }
             Ok(text(JSON, asked.api.ready.clone()))
         }
         Route::Metrics => Ok(metrics(asked)),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::{CONTENT_LENGTH, HOST};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, Version};
 use http_body_util::Full;
@@ -20,13 +20,14 @@ use tokio::net::TcpListener;
 use super::extract::{Head, expects_continue};
 use super::health::Description;
 use super::metrics::{Metrics, Slot, TypeSlots};
+use super::names::{INNER, OWNER};
 use super::problem::{self, Refusal};
 use super::routes::{self, Route};
-use super::{body, calls, collection, health, object, server};
+use super::{body, calls, collection, health, inner, object, server};
 use crate::clock::{self, Instant, Random};
 use crate::config::Limits;
 use crate::error::{Error, Kind, Result};
-use crate::model::Durability;
+use crate::model::{Durability, ObjectKey};
 use crate::objects::{Answered, Host, Request, TypeDef};
 
 /// What every answer is.
@@ -147,6 +148,10 @@ impl Api {
         if parts.method == Method::HEAD {
             behead(&mut answer);
         }
+        if api.host.is_retiring() && parts.version < Version::HTTP_2 {
+            // Whoever asks again finds another node, or this one as long as it listens; none is cut off on the way.
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         slot.observe(answer.status(), started.elapsed());
         answer
     }
@@ -157,7 +162,7 @@ impl Inner {
         &self.host.config().limits
     }
 
-    fn type_entry(&self, name: &str) -> Result<&TypeEntry> {
+    pub(crate) fn type_entry(&self, name: &str) -> Result<&TypeEntry> {
         let found = self.types.binary_search_by(|entry| entry.def.name.cmp(name));
         found.map(|at| &self.types[at]).map_err(|_| {
             let known: Vec<_> = self.types.iter().map(|entry| entry.def.name).collect();
@@ -179,7 +184,14 @@ impl<'a> Asked<'a> {
         if self.from_wire {
             check_host(self.parts)?;
         }
-        let route = routes::parse(self.parts.uri.path())?;
+        let path = self.parts.uri.path();
+        if let Some(inner) = path.strip_prefix(INNER).filter(|rest| rest.starts_with('/'))
+            && inner::is_one_of_us(self)
+        {
+            *slot = &self.api.metrics.inner;
+            return Box::pin(inner::answer(self, inner, body)).await;
+        }
+        let route = routes::parse(path)?;
         if !matches!(route, Route::Collection(_) | Route::Object(..) | Route::Method(..)) {
             return health::answer(self, &route);
         }
@@ -204,7 +216,7 @@ impl<'a> Asked<'a> {
     }
 
     /// The problem document of a refusal; what is a fault of ours goes to the log with all its detail.
-    fn refuse(&self, refusal: &Refusal) -> Answer {
+    pub(crate) fn refuse(&self, refusal: &Refusal) -> Answer {
         let error = &refusal.error;
         self.api.metrics.problem(error.kind());
         let instance = problem::instance(self.prefix, self.parts.uri.path());
@@ -229,6 +241,20 @@ impl<'a> Asked<'a> {
     /// Whatever the object, or the way to it, answers.
     pub(crate) async fn host_answer(&self, question: Request) -> Answered {
         Box::pin(self.api.host.answer_begun(question)).await
+    }
+
+    /// The object, where other nodes may have it.
+    pub(crate) fn shared_key(&self, key: &ObjectKey) -> Option<ObjectKey> {
+        self.api.host.is_shared().then(|| key.clone())
+    }
+
+    /// Says where the node is that has the object, so that the client may go straight to it.
+    pub(crate) fn with_owner(&self, mut answer: Answer, key: Option<&ObjectKey>) -> Answer {
+        let owner = key.and_then(|key| self.api.host.owner_addr(key));
+        if let Some(owner) = owner.and_then(|owner| HeaderValue::try_from(&*owner).ok()) {
+            answer.headers_mut().insert(OWNER, owner);
+        }
+        answer
     }
 
     /// When the answer is worth nothing any more, counted from the head.

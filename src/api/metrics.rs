@@ -71,6 +71,8 @@ pub(crate) struct Metrics {
     connections: Gauge<i64, AtomicI64>,
     /// Requests that name no object: operations, and paths and types there are none of.
     pub(crate) other: Slot,
+    /// What other nodes ask.
+    pub(crate) inner: Slot,
 }
 
 /// What the caches have counted, as it was told last.
@@ -122,7 +124,8 @@ impl Metrics {
         let problems = Kind::ALL.iter().map(|kind| codes.get_or_create_owned(&CodeLabels { code: kind.code() }));
         let problems = problems.collect();
         let other = slot(&requests, &durations, "", "other", "");
-        Self { registry, requests, durations, problems, caches, in_work, connections, other }
+        let inner = slot(&requests, &durations, "", "inner", "");
+        Self { registry, requests, durations, problems, caches, in_work, connections, other, inner }
     }
 
     /// The slots of a type.

@@ -27,6 +27,8 @@ pub mod fuzzing;
 #[cfg(feature = "http")]
 mod health;
 #[cfg(feature = "http")]
+mod inner;
+#[cfg(feature = "http")]
 mod layers;
 #[cfg(feature = "http")]
 mod metrics;
@@ -42,9 +44,15 @@ mod reply;
 mod routes;
 #[cfg(feature = "http")]
 mod server;
+#[cfg(feature = "http")]
+mod stream;
+#[cfg(feature = "tls")]
+mod tls;
 
 #[cfg(feature = "client")]
 mod client;
+#[cfg(feature = "client")]
+mod peers;
 
 #[cfg(feature = "client")]
 pub use client::Client;
@@ -52,3 +60,7 @@ pub use client::Client;
 pub(crate) use client::Outbound;
 #[cfg(feature = "http")]
 pub use layers::Api;
+#[cfg(feature = "client")]
+pub(crate) use peers::Nodes;
+#[cfg(feature = "tls")]
+pub use tls::{Connector, PeerTls};

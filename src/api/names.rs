@@ -12,7 +12,6 @@ pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent"
 #[cfg(feature = "http")]
 pub(crate) const OUTCOME: HeaderName = HeaderName::from_static("outcome");
 /// The answer is the stored one of an earlier call with the same key.
-#[cfg(feature = "http")]
 pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Where the state of an answer came from (RFC 9211).
 #[cfg(feature = "http")]
@@ -20,6 +19,27 @@ pub(crate) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-statu
 /// The media types PATCH takes (RFC 5789).
 #[cfg(feature = "http")]
 pub(crate) const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+
+/// Where the node is that has the object, for those who would rather ask it themselves.
+#[cfg(feature = "http")]
+pub(crate) const OWNER: HeaderName = HeaderName::from_static("remote-object-owner");
+
+/// Below this path nodes ask each other; nobody else is answered there.
+pub(crate) const INNER: &str = "/_nodes";
+/// Between nodes: that the sender is one of them.
+pub(crate) const SECRET: HeaderName = HeaderName::from_static("remote-object-secret");
+/// Between nodes: the objects whose methods wait for this call, from the root call on, as paths.
+pub(crate) const CHAIN: HeaderName = HeaderName::from_static("remote-object-chain");
+/// Between nodes: the call was sent before; a version from before the first time.
+pub(crate) const RESENT: HeaderName = HeaderName::from_static("remote-object-resent");
+/// Between nodes: the version of the object that was read.
+pub(crate) const AT: HeaderName = HeaderName::from_static("remote-object-at");
+/// Between nodes: where the state came from.
+pub(crate) const TIER: HeaderName = HeaderName::from_static("remote-object-tier");
+/// Between nodes, with 421: the incarnation that owns the shard, as far as is known, and its epoch.
+pub(crate) const OWNER_LIFE: HeaderName = HeaderName::from_static("remote-object-owner-life");
+/// See [`OWNER_LIFE`].
+pub(crate) const EPOCH: HeaderName = HeaderName::from_static("remote-object-epoch");
 
 /// Every header the docs must name, ours and the standard ones that have a meaning here.
 #[cfg(all(test, feature = "http"))]
@@ -41,6 +61,7 @@ pub(crate) const DOCUMENTED: &[&str] = &[
     "ETag",
     "Link",
     "Location",
+    "Remote-Object-Owner",
     "Retry-After",
 ];
 

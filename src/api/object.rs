@@ -47,11 +47,13 @@ where
     refuse_query(asked)?;
     let safe = reply::is_safe(&asked.parts.method);
     let op = if safe && body.is_end_stream() { Op::Get } else { Box::pin(read_op(asked, &head, body)).await? };
+    let shared = asked.shared_key(&key);
     let mut reply = asked.host_answer(request(asked, &head, key, op, safe)).await?;
     if safe {
         reply::check_read(&mut reply, &head.conditions, true)?;
     }
-    Ok(reply::response(asked, reply, Shape { described: true, location: None }))
+    let shape = Shape { described: true, location: None };
+    Ok(asked.with_owner(reply::response(asked, reply, shape), shared.as_ref()))
 }
 
 async fn read_op<B>(asked: &Asked<'_>, head: &Head<'_>, body: &mut B) -> Result<Op, Refusal>
@@ -85,6 +87,7 @@ pub(crate) fn request(asked: &Asked<'_>, head: &Head<'_>, key: ObjectKey, op: Op
         deadline: asked.deadline(head),
         freshness,
         trace: head.trace.map(Arc::from),
+        way: None,
     }
 }
 

@@ -21,8 +21,17 @@ pub(crate) const ROUTES: &[&str] = &[
 ];
 
 /// The same as axum mounts them.
-pub(crate) const MOUNTED: &[&str] =
-    &["/objects", "/objects/", "/objects/{*rest}", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"];
+pub(crate) const MOUNTED: &[&str] = &[
+    "/objects",
+    "/objects/",
+    "/objects/{*rest}",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/openapi.json",
+    "/docs",
+    "/_nodes/{*rest}",
+];
 
 /// What a path names.
 #[derive(PartialEq, Debug)]

@@ -1,10 +1,12 @@
-//! The server: accepts, serves HTTP/1.0, 1.1 and HTTP/2 on one port, and drains.
+//! The server: accepts, serves HTTP/1.0, 1.1 and HTTP/2 on one port, with and without TLS, and drains.
 
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
@@ -13,6 +15,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::connection::{Guarded, Watch};
 use super::layers::Api;
+use super::stream::{Entrance, Proved, Stream};
 use crate::config::Limits;
 use crate::error::Result;
 
@@ -33,8 +36,10 @@ enum Phase {
 pub(crate) async fn serve(api: Api, listener: TcpListener, shutdown: impl Future<Output = ()> + Send) -> Result<()> {
     let limits = api.inner().limits().clone();
     let drain_timeout = Duration::from_millis(limits.drain_timeout_ms);
+    let entrance = Entrance::of(api.inner().host.config())?;
     let (phase, told) = watch::channel(Phase::Open);
-    accept_until(shutdown, listener, told, Arc::new(builder(&limits)), api).await;
+    let served = Served { api, entrance, builder: builder(&limits) };
+    accept_until(shutdown, listener, told, Arc::new(served)).await;
     // The last receiver goes with the last connection.
     let _ = phase.send(Phase::Drain);
     if tokio::time::timeout(drain_timeout, phase.closed()).await.is_err() {
@@ -45,15 +50,21 @@ pub(crate) async fn serve(api: Api, listener: TcpListener, shutdown: impl Future
     Ok(())
 }
 
+/// What every connection needs.
+struct Served {
+    api: Api,
+    entrance: Entrance,
+    builder: Builder<TokioExecutor>,
+}
+
 async fn accept_until(
     shutdown: impl Future<Output = ()> + Send,
     listener: TcpListener,
     told: watch::Receiver<Phase>,
-    builder: Arc<Builder<TokioExecutor>>,
-    api: Api,
+    served: Arc<Served>,
 ) {
     let mut shutdown = pin!(shutdown);
-    let places = Arc::new(Semaphore::new(api.inner().limits().connections.min(Semaphore::MAX_PERMITS)));
+    let places = Arc::new(Semaphore::new(served.api.inner().limits().connections.min(Semaphore::MAX_PERMITS)));
     loop {
         // A connection beyond the limit waits in the kernel's queue until another ends.
         let accepted = async {
@@ -66,7 +77,7 @@ async fn accept_until(
         };
         match accepted {
             Ok((stream, _)) => {
-                let serving = serve_connection(api.clone(), stream, told.clone(), Arc::clone(&builder));
+                let serving = serve_connection(Arc::clone(&served), stream, told.clone());
                 tokio::spawn(async move {
                     serving.await;
                     drop(place);
@@ -80,27 +91,39 @@ async fn accept_until(
     }
 }
 
-async fn serve_connection(
-    api: Api,
-    stream: TcpStream,
-    mut told: watch::Receiver<Phase>,
-    builder: Arc<Builder<TokioExecutor>>,
-) {
+async fn serve_connection(served: Arc<Served>, stream: TcpStream, mut told: watch::Receiver<Phase>) {
+    let api = &served.api;
+    let limits = api.inner().limits();
     let _connected = api.inner().metrics.connect();
     // Answers are small and complete when they are written.
     let _ = stream.set_nodelay(true);
     let watch = Arc::new(Watch::new());
-    let io = TokioIo::new(Guarded::new(stream, Arc::clone(&watch), api.inner().limits()));
-    let service = service_fn(move |request| {
+    let (stream, proved) = if served.entrance.is_plain() {
+        (Stream::Plain(stream), false)
+    } else {
+        let entered =
+            tokio::time::timeout(Duration::from_millis(limits.head_timeout_ms), served.entrance.enter(stream));
+        match tokio::select! { entered = entered => entered, _ = told.changed() => return } {
+            Ok(Ok(entered)) => entered,
+            Ok(Err(error)) => return tracing::debug!(error.message = %error, "a handshake failed"),
+            Err(_) => return,
+        }
+    };
+    let io = TokioIo::new(Guarded::new(stream, Arc::clone(&watch), limits));
+    let answering = api.clone();
+    let service = service_fn(move |mut request: Request<Incoming>| {
         let in_work = watch.begin(request.version());
-        let api = api.clone();
+        let api = answering.clone();
+        if proved {
+            request.extensions_mut().insert(Proved);
+        }
         async move {
             let answer = api.serve_one(request).await;
             drop(in_work);
             answer
         }
     });
-    let mut connection = pin!(builder.serve_connection(io, service));
+    let mut connection = pin!(served.builder.serve_connection(io, service));
     loop {
         tokio::select! {
             ended = connection.as_mut() => {

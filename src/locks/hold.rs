@@ -1,7 +1,7 @@
 //! A Hold: the right to run the objects of one shard, under one epoch.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Error;
@@ -16,8 +16,21 @@ pub struct Hold {
     pub(super) life: Arc<str>,
     next: AtomicU64,
     over: AtomicBool,
+    /// It is being given back: no turn begins under it.
+    closing: AtomicBool,
+    /// Turns between their put and their confirm.
+    in_use: AtomicU32,
     /// Objects whose last put was given up before it was answered: their next load seals them.
     unsettled: Mutex<HashSet<ObjectKey>>,
+}
+
+/// That a turn is between its put and its confirm.
+pub(super) struct InUse<'a>(&'a Hold);
+
+impl Drop for InUse<'_> {
+    fn drop(&mut self) {
+        self.0.in_use.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// How a commit ended.
@@ -45,6 +58,8 @@ impl Hold {
             life,
             next: AtomicU64::new(1),
             over: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            in_use: AtomicU32::new(0),
             unsettled: Mutex::new(HashSet::new()),
         }
     }
@@ -60,7 +75,28 @@ impl Hold {
     /// Whether it is the right still, and has numbers left.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        !self.over.load(Ordering::Acquire) && self.next.load(Ordering::Relaxed) < SEQ_MAX
+        let gone = self.over.load(Ordering::Acquire) || self.closing.load(Ordering::Acquire);
+        !gone && self.next.load(Ordering::Relaxed) < SEQ_MAX
+    }
+
+    /// For as long as the guard lives a release waits; `None` once one has begun.
+    pub(super) fn enter(&self) -> Option<InUse<'_>> {
+        // Counted before it is asked, and closed before it is counted: one of the two sees the other.
+        self.in_use.fetch_add(1, Ordering::SeqCst);
+        let in_use = InUse(self);
+        (!self.closing.load(Ordering::SeqCst)).then_some(in_use)
+    }
+
+    pub(super) fn set_closing(&self, closing: bool) {
+        self.closing.store(closing, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_in_use(&self) -> bool {
+        self.in_use.load(Ordering::SeqCst) > 0
     }
 
     pub(super) fn end(&self) {

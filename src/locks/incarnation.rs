@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use super::members::read_up;
 use super::registers::{NodeRow, NodeState, change, read};
+use super::route::owned_by;
 use crate::cache::Cache;
-use crate::error::{Error, Kind, Result};
-use crate::model::{Item, Register, Scan};
+use crate::clock;
+use crate::error::{Error, Result};
+use crate::model::Register;
 
 /// The newest record format this build reads and writes.
 pub(super) const FORMAT: u32 = 1;
@@ -13,37 +16,62 @@ pub(super) const FORMAT: u32 = 1;
 pub(super) const WATCH: Duration = Duration::from_secs(3);
 /// How often a node beats.
 pub(super) const BEAT: Duration = Duration::from_secs(1);
-const PAGE: usize = 200;
+
+/// A process, as it stands in its register whatever its life.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NodeId {
+    /// The host's name: stable over its lives.
+    pub name: String,
+    /// Where other nodes reach it, such as `http://10.0.0.5:8080`; empty when they do not.
+    pub addr: String,
+}
 
 /// Ends every life of this host that is still called up, and begins a new one.
-pub(super) async fn join(cache: &Cache, id: &str, name: &str) -> Result<()> {
-    let scan = Scan::Registers("node/".into());
-    let mut after = None;
-    loop {
-        let page = cache.scan(&scan, after.as_deref(), PAGE).await?;
-        for item in &page.items {
-            let Item::Register(register, entry) = item else { continue };
-            let Ok(row) = serde_json::from_slice::<NodeRow>(&entry.value) else { continue };
-            if row.state == NodeState::Up && row.name == name {
-                kill(cache, register, name).await?;
-            }
+///
+/// # Errors
+/// `config` when another process has this host's name, and lives; `store-unavailable`.
+pub(super) async fn join(cache: &Cache, id: &str, node: &NodeId) -> Result<()> {
+    let rows = read_up(cache).await?;
+    let (own, others): (Vec<_>, Vec<_>) =
+        rows.into_iter().filter(|(_, row)| row.name == node.name).partition(|(_, row)| row.addr == node.addr);
+    if !others.is_empty() {
+        // Listening elsewhere, it may be another process. A former life of this one does not beat any more.
+        tokio::time::sleep(2 * BEAT + BEAT / 2).await;
+    }
+    for (other, before) in &others {
+        let after = read::<NodeRow>(cache, &Register::node(other)).await?.map(|(row, _)| row);
+        if after.is_some_and(|after| after.state == NodeState::Up && after.beat != before.beat) {
+            return Err(Error::config(format!(
+                "another process has the node name {:?} and is up at {}: give one of them another name with --node-name",
+                node.name, before.addr
+            )));
         }
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
+    }
+    for (life, _) in own.iter().chain(&others) {
+        kill(cache, &Register::node(life), &node.name).await?;
     }
     let row = NodeRow {
         state: NodeState::Up,
-        name: name.to_owned(),
-        addr: String::new(),
+        name: node.name.clone(),
+        addr: node.addr.clone(),
         beat: 0,
         drain: false,
         format: FORMAT,
+        since: clock::unix_ms(),
     };
     change(cache, &Register::node(id), |found| found.is_none().then(|| row.clone())).await?;
     let dead = || Error::store("this life was declared dead before it had begun");
     beat(cache, id).await?.map(|_| ()).ok_or_else(dead)
+}
+
+/// Says that this life is about to end: it should get no shards any more.
+pub(super) async fn drain(cache: &Cache, id: &str) -> Result<()> {
+    change(cache, &Register::node(id), |found: Option<&NodeRow>| match found {
+        Some(row) if row.state == NodeState::Up => Some(NodeRow { drain: true, ..row.clone() }),
+        _ => None,
+    })
+    .await
+    .map(|_| ())
 }
 
 /// Writes `dead` with a write of our own that was applied: a `dead` that was only read may be known to one replica, and
@@ -57,6 +85,7 @@ pub(super) async fn kill(cache: &Cache, register: &Register, killer: &str) -> Re
             beat: 0,
             drain: false,
             format: FORMAT,
+            since: 0,
         });
         row.state = NodeState::Dead;
         // Differs from what stands there, so that even a row that reads dead is written.
@@ -84,27 +113,16 @@ pub(super) async fn is_up(cache: &Cache, id: &str) -> Result<bool> {
     Ok(row.is_some_and(|(row, _)| row.state == NodeState::Up))
 }
 
-/// Sees to it that `owner` can confirm nothing any more, so that its shards may be taken: it is dead, it is an earlier
-/// life of this host, or its beat stands still while ours are applied.
+/// Sees to it that `owner` can confirm nothing any more, so that its shards may be taken: it is dead, or an earlier life of
+/// this host. Those who live and stand still are the watch's business.
 ///
 /// # Errors
-/// `wrong-node` when it is alive.
-pub(super) async fn bury(cache: &Cache, owner: &str, me: &str, name: &str) -> Result<()> {
+/// `wrong-node` when it is called up.
+pub(super) async fn bury(cache: &Cache, owner: &str, name: &str) -> Result<()> {
     let register = Register::node(owner);
-    let before = read::<NodeRow>(cache, &register).await?.map(|(row, _)| row);
-    match before {
-        Some(row) if row.state == NodeState::Up && row.name != name => {
-            let own_life = || Error::new(Kind::WrongNode, "this node was declared dead meanwhile");
-            beat(cache, me).await?.ok_or_else(own_life)?;
-            tokio::time::sleep(WATCH).await;
-            beat(cache, me).await?.ok_or_else(own_life)?;
-            let after = read::<NodeRow>(cache, &register).await?.map(|(row, _)| row);
-            if after.is_some_and(|after| after.state == NodeState::Up && after.beat != row.beat) {
-                return Err(Error::new(Kind::WrongNode, "another node owns this object")
-                    .with_detail(format!("{} ({owner}) is up and beats", row.name))
-                    .with_field("owner", row.name));
-            }
-            kill(cache, &register, name).await
+    match read::<NodeRow>(cache, &register).await? {
+        Some((row, _)) if row.state == NodeState::Up && row.name != name => {
+            Err(owned_by(&row.name).with_detail(format!("{} ({owner}) is called up", row.name)))
         }
         _ => kill(cache, &register, name).await,
     }

@@ -5,20 +5,28 @@
 //! Never knows: what a call or a state is. It hands out a [`Hold`] and versions under it.
 //! Door: [`Locks`].
 
+mod commit;
 mod confirm;
+mod desired;
 mod hold;
 mod incarnation;
+mod life;
 #[cfg(feature = "cli")]
 mod look;
+mod members;
+mod moves;
 #[cfg(feature = "cli")]
 mod raise;
 mod registers;
+mod route;
 mod shards;
 
 pub use crate::cache::{CacheCounts, PoolCounts, Published, Tier};
 pub use hold::{Commit, Hold};
+pub use incarnation::NodeId;
 #[cfg(feature = "cli")]
 pub use look::{Incarnation, Look, Ownership};
 #[cfg(feature = "cli")]
 pub use raise::raise_epochs;
+pub use route::{Peer, Place};
 pub use shards::Locks;

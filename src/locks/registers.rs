@@ -16,7 +16,7 @@ pub(super) struct NodeRow {
     pub(super) state: NodeState,
     /// The host's name: stable over its lives.
     pub(super) name: String,
-    /// Where other nodes reach it; empty while nobody has to.
+    /// Where other nodes reach it, such as `http://10.0.0.5:8080`; empty when they do not.
     #[serde(default)]
     pub(super) addr: String,
     /// Grows while it lives.
@@ -27,6 +27,9 @@ pub(super) struct NodeRow {
     /// The newest record format it reads.
     #[serde(default)]
     pub(super) format: u32,
+    /// When it joined, in milliseconds since the Unix epoch, by its own clock. For people alone.
+    #[serde(default)]
+    pub(super) since: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -51,6 +54,9 @@ pub(super) struct ClusterRow {
     /// Random: tells this cluster's objects from those of any other in a cache that both use.
     #[serde(default)]
     pub(super) id: String,
+    /// Random: what nodes show each other when they are given nothing else to show.
+    #[serde(default)]
+    pub(super) secret: String,
 }
 
 /// How long a register that does not answer is tried.

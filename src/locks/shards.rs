@@ -1,64 +1,80 @@
 //! Shards: taking them, and doing things under a Hold.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use tokio::sync::OnceCell;
+use tokio::sync::{Notify, OnceCell, watch};
 
 use super::confirm::{Confirmed, Rounds};
-use super::hold::{Commit, Hold};
-use super::incarnation::{self, BEAT, FORMAT};
+use super::hold::Hold;
+use super::incarnation::{self, FORMAT, NodeId};
+use super::life::{keep_beating, new_life};
+use super::members::Members;
+use super::moves::Moves;
 use super::registers::{ClusterRow, ShardRow, change, read};
+use super::route::{Map, moving, owned_by};
 use crate::cache::{Cache, CacheCounts, Found, Published};
 use crate::clock::{self, Instant, Random};
-use crate::config::{PUT_UNKNOWN_MAX, SHARDS};
-use crate::error::{Error, Kind, Outcome, Result};
-use crate::model::{Caps, ObjectKey, Ordering, Page, Put, Record, Register, Rev, Scan, Seen};
+use crate::config::SHARDS;
+use crate::error::{Error, Kind, Result};
+use crate::model::{Caps, ObjectKey, Ordering, Page, Register, Scan};
 
 /// Who owns what, as far as this process is concerned.
 #[derive(Debug)]
 pub struct Locks {
-    cache: Arc<Cache>,
-    caps: Caps,
-    /// The host's name, stable over its lives.
-    name: String,
-    random: Random,
-    life: RwLock<Arc<str>>,
+    pub(super) cache: Arc<Cache>,
+    pub(super) caps: Caps,
+    pub(super) node: NodeId,
+    secret: String,
+    pub(super) random: Random,
+    pub(super) life: RwLock<Arc<str>>,
     /// The life that is in the register.
-    joined: tokio::sync::Mutex<Option<Arc<str>>>,
-    holds: RwLock<Vec<Option<Arc<Hold>>>>,
-    /// One take at a time a shard.
-    taking: Vec<tokio::sync::Mutex<()>>,
+    pub(super) joined: tokio::sync::Mutex<Option<Arc<str>>>,
+    pub(super) holds: RwLock<Vec<Option<Arc<Hold>>>>,
+    /// One take or release at a time a shard.
+    pub(super) taking: Vec<tokio::sync::Mutex<()>>,
     /// Other lives that a write of this process ended: once each, however many shards they had.
-    buried: Mutex<HashMap<String, Arc<OnceCell<()>>>>,
+    pub(super) buried: Mutex<HashMap<String, Arc<OnceCell<()>>>>,
     next_hold: AtomicU64,
     rounds: Arc<Rounds>,
     confirmed: Mutex<Option<Instant>>,
-    stopped: OnceLock<Error>,
+    /// The nodes that are up, as of the last beat.
+    pub(super) members: watch::Sender<Arc<Members>>,
+    pub(super) map: Map,
+    pub(super) moves: Moves,
+    /// This process leaves: it takes no shard any more.
+    pub(super) leaving: AtomicBool,
+    pub(super) stopped: OnceLock<Error>,
+    told_stopped: Notify,
     /// Waits for the store to fail, and holds it meanwhile.
     watch: OnceLock<tokio::task::AbortHandle>,
 }
 
 /// How long a store that does not answer is asked whether we are up.
 const CONFIRM_MAX: Duration = Duration::from_secs(30);
-const RETRY_FIRST: Duration = Duration::from_millis(20);
-const RETRY_MAX: Duration = Duration::from_secs(1);
+pub(super) const RETRY_FIRST: Duration = Duration::from_millis(20);
+pub(super) const RETRY_MAX: Duration = Duration::from_secs(1);
 
 impl Locks {
     /// Joins: fixes or reads the number of shards, and, on a store that others may share, begins a life in its register.
     ///
     /// # Errors
     /// `store-unavailable`; `config` when the store was made by a build this one cannot read.
-    pub async fn join(cache: Cache, name: &str, random: Random) -> Result<Arc<Self>> {
+    pub async fn join(cache: Cache, node: NodeId, random: Random) -> Result<Arc<Self>> {
         let caps = cache.caps();
         let shards = if caps.exclusive { 1 } else { SHARDS };
-        let wanted = ClusterRow { shards, format: FORMAT, id: new_life(&random).to_string() };
+        let (id, secret) = (new_life(&random).to_string(), new_life(&Random::from_os()).to_string());
+        let wanted = ClusterRow { shards, format: FORMAT, id, secret };
         let propose = |found: Option<&ClusterRow>| match found {
             None => Some(wanted.clone()),
-            // Made before clusters had ids.
-            Some(row) => row.id.is_empty().then(|| ClusterRow { id: wanted.id.clone(), ..row.clone() }),
+            // Made before clusters had ids, or secrets.
+            Some(row) if row.id.is_empty() => {
+                Some(ClusterRow { shards: row.shards, format: row.format, ..wanted.clone() })
+            }
+            Some(row) if row.secret.is_empty() => Some(ClusterRow { secret: wanted.secret.clone(), ..row.clone() }),
+            Some(_) => None,
         };
         let cluster = change(&cache, &Register::cluster(), propose).await?.unwrap_or(wanted);
         if cluster.format > FORMAT || cluster.shards == 0 {
@@ -70,7 +86,8 @@ impl Locks {
         cache.of_cluster(&cluster.id);
         let locks = Arc::new(Self {
             caps,
-            name: name.to_owned(),
+            node,
+            secret: cluster.secret,
             life: RwLock::new(new_life(&random)),
             joined: tokio::sync::Mutex::new(None),
             holds: RwLock::new(vec![None; cluster.shards as usize]),
@@ -79,13 +96,19 @@ impl Locks {
             next_hold: AtomicU64::new(1),
             rounds: Arc::default(),
             confirmed: Mutex::new(None),
+            members: watch::Sender::default(),
+            map: Map::new(cluster.shards),
+            moves: Moves::default(),
+            leaving: AtomicBool::new(false),
             stopped: OnceLock::new(),
+            told_stopped: Notify::new(),
             watch: OnceLock::new(),
             cache: Arc::new(cache),
             random,
         });
         if !caps.exclusive {
             locks.joined_life().await?;
+            locks.map.refresh(&locks.cache).await?;
             tokio::spawn(keep_beating(Arc::downgrade(&locks)));
         }
         let watch = tokio::spawn(watch_store(Arc::clone(&locks.cache), Arc::downgrade(&locks)));
@@ -130,24 +153,37 @@ impl Locks {
     }
 
     async fn take_alone(&self, key: &ObjectKey) -> Result<Arc<Hold>> {
-        let shard = key.shard(self.taking.len() as u32);
+        self.take_shard(self.shard_of(key)).await.map_err(|error| error.with_key(key))
+    }
+
+    /// Takes a shard, unless another node has it and lives, or it is free and another node should have it.
+    pub(super) async fn take_shard(&self, shard: u32) -> Result<Arc<Hold>> {
         let _alone = self.taking[shard as usize].lock().await;
         self.ready()?;
-        if let Some(hold) = self.held(key) {
-            return Ok(hold);
+        if let Some(hold) = self.hold(shard) {
+            return if hold.is_closing() { Err(moving()) } else { Ok(hold) };
         }
         let me = self.joined_life().await?;
         let register = Register::shard(shard);
         let before = read::<ShardRow>(&self.cache, &register).await?.map(|(row, _)| row);
-        let owner = before.as_ref().and_then(|row| row.owner.as_deref()).filter(|owner| **owner != *me);
-        if let (Some(owner), false) = (owner, self.caps.exclusive) {
-            self.bury(owner, &me).await?;
+        if let Some(row) = &before {
+            self.map.learn(shard, row.owner.as_deref(), row.epoch);
+        }
+        let owner = before.as_ref().and_then(|row| row.owner.as_deref());
+        if !self.caps.exclusive && owner != Some(&*me) {
+            if let Some(owner) = owner {
+                self.bury(owner).await?;
+            }
+            self.check_may_take(shard, &me)?;
         }
         let epoch = before.as_ref().map_or(0, |row| row.epoch) + 1;
         let mine = ShardRow { owner: Some(me.to_string()), epoch };
         // An earlier try may have landed late: what was only read is written once more.
         let may = |found: Option<&ShardRow>| found == before.as_ref() || found == Some(&mine);
         let after = change(&self.cache, &register, |found| may(found).then(|| mine.clone())).await?;
+        if let Some(row) = &after {
+            self.map.learn(shard, row.owner.as_deref(), row.epoch);
+        }
         if after.as_ref() != Some(&mine) {
             return Err(Error::new(Kind::WrongNode, "another node took this object's shard at the same time"));
         }
@@ -159,16 +195,49 @@ impl Locks {
             return Err(Error::new(Kind::WrongNode, "this node was declared dead meanwhile"));
         }
         holds[shard as usize] = Some(Arc::clone(&hold));
-        tracing::info!(shard, epoch, owner = &*me, "took a shard");
+        let from = owner.unwrap_or("nobody");
+        tracing::info!(shard, epoch, owner = &*me, from, "took a shard");
         Ok(hold)
     }
 
-    async fn bury(&self, owner: &str, me: &str) -> Result<()> {
+    fn check_may_take(&self, shard: u32, me: &str) -> Result<()> {
+        if self.leaving.load(Relaxed) {
+            return Err(moving());
+        }
+        match self.members.borrow().desired(shard) {
+            Some(node) if *node.id != *me => {
+                Err(owned_by(&node.name).with_detail("it is free, and another should have it"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) async fn bury(&self, owner: &str) -> Result<()> {
         let buried = {
             let mut buried = self.buried.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(buried.entry(owner.to_owned()).or_default())
         };
-        buried.get_or_try_init(|| incarnation::bury(&self.cache, owner, me, &self.name)).await.copied()
+        buried.get_or_try_init(|| incarnation::bury(&self.cache, owner, &self.node.name)).await.copied()
+    }
+
+    pub(super) fn shard_of(&self, key: &ObjectKey) -> u32 {
+        key.shard(self.taking.len() as u32)
+    }
+
+    /// The Hold of a shard that this process has, be it that it gives it back just now.
+    pub(super) fn hold(&self, shard: u32) -> Option<Arc<Hold>> {
+        let holds = self.holds.read().unwrap_or_else(PoisonError::into_inner);
+        holds[shard as usize].clone().filter(|hold| hold.is_good() || hold.is_closing() && !hold.is_over())
+    }
+
+    pub(super) fn is_closing(&self, shard: u32) -> bool {
+        self.hold(shard).is_some_and(|hold| hold.is_closing())
+    }
+
+    /// What nodes show each other when they are given nothing else to show.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        &self.secret
     }
 
     /// What was published last of an object under a Hold, if it is warm.
@@ -220,82 +289,6 @@ impl Locks {
         Ok((found, seal))
     }
 
-    /// Puts a turn's record and confirms (rules R4 and R5). The same bytes are sent again until the store says.
-    pub async fn commit(
-        self: &Arc<Self>,
-        hold: &Hold,
-        key: &ObjectKey,
-        seen: Option<&Seen>,
-        record: &Record,
-    ) -> Commit {
-        let rev = match self.settle(hold, key, seen, record).await {
-            Ok(rev) => rev,
-            Err(ended) => {
-                if !matches!(ended, Commit::Refused(_)) {
-                    self.cache.doubt(key);
-                }
-                return ended;
-            }
-        };
-        match self.confirm(hold).await {
-            Ok(()) => {
-                self.cache.confirmed(key, record, &rev);
-                Commit::Done(rev)
-            }
-            Err(error) => {
-                hold.end();
-                Commit::Unknown(error.with_outcome(Outcome::Unknown))
-            }
-        }
-    }
-
-    async fn settle(
-        &self,
-        hold: &Hold,
-        key: &ObjectKey,
-        seen: Option<&Seen>,
-        record: &Record,
-    ) -> std::result::Result<Rev, Commit> {
-        let give_up = clock::now() + PUT_UNKNOWN_MAX;
-        let mut unknown = false;
-        let mut pause = RETRY_FIRST;
-        let mut unsettled = Unsettled { hold, key, is: self.caps.ordering == Ordering::Ordered };
-        self.cache.sending(key);
-        loop {
-            let put = tokio::time::timeout_at(give_up, self.cache.put(key, seen, record));
-            let error = match put.await.unwrap_or_else(|_| Put::Unknown(Error::store("a put was not answered at all")))
-            {
-                Put::Stored(rev) => {
-                    if std::mem::take(&mut unsettled.is) {
-                        hold.settle(key);
-                    }
-                    self.cache.settled(hold.id, key, record.version);
-                    return Ok(rev);
-                }
-                Put::Conflict(version) if version.epoch() > hold.epoch => {
-                    hold.end();
-                    tracing::warn!(object = %key, %version, epoch = hold.epoch, "fenced by a later owner");
-                    let error = Error::new(Kind::StoreUnavailable, "another node took this object over").with_key(key);
-                    // An earlier attempt may have landed before the later owner loaded.
-                    return Err(if unknown { Commit::Unknown(error) } else { Commit::Refused(error) });
-                }
-                Put::Conflict(_) => return Err(Commit::Moved),
-                Put::Refused(error) if !unknown => {
-                    unsettled.is = false;
-                    return Err(Commit::Refused(error));
-                }
-                Put::Refused(error) | Put::Unknown(error) => error,
-            };
-            unknown = true;
-            if hold.is_over() || self.stopped.get().is_some() || clock::now() >= give_up {
-                hold.end();
-                return Err(Commit::Unknown(error));
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(RETRY_MAX);
-        }
-    }
-
     /// Whether the life that took this Hold is still up, by a read that begins after this call (rule R5). Free on an
     /// exclusive store.
     ///
@@ -307,7 +300,7 @@ impl Locks {
             return Ok(());
         }
         self.confirm_life(&hold.life).await?;
-        if hold.is_over() { Err(fenced_error()) } else { Ok(()) }
+        if hold.is_over() { Err(moving()) } else { Ok(()) }
     }
 
     async fn confirm_life(self: &Arc<Self>, life: &Arc<str>) -> Result<()> {
@@ -370,17 +363,38 @@ impl Locks {
 
     /// Resolves when the store has failed for good, with the reason.
     pub async fn failed(&self) -> Error {
-        self.cache.failed().await
+        let told = self.told_stopped.notified();
+        let mut told = std::pin::pin!(told);
+        told.as_mut().enable();
+        if let Some(error) = self.stopped.get() {
+            return error.clone();
+        }
+        tokio::select! {
+            error = self.cache.failed() => error,
+            () = told => self.stopped.get().cloned().unwrap_or_else(fenced_error),
+        }
+    }
+
+    /// Nothing is answered from here on.
+    pub(super) fn stop(&self, error: Error) {
+        let _ = self.stopped.set(error);
+        self.told_stopped.notify_waiters();
+        self.end_all();
+    }
+
+    pub(super) fn end_all(&self) {
+        for hold in self.holds.write().unwrap_or_else(PoisonError::into_inner).iter_mut().filter_map(Option::take) {
+            hold.end();
+        }
     }
 
     /// Leaves: nothing can be answered under the Holds of this life any more, and another may take them at once.
     pub async fn leave(&self) {
         let life = self.life();
-        for hold in self.holds.write().unwrap_or_else(PoisonError::into_inner).iter_mut().filter_map(Option::take) {
-            hold.end();
-        }
+        self.leaving.store(true, Relaxed);
+        self.end_all();
         if !self.caps.exclusive
-            && let Err(error) = incarnation::kill(&self.cache, &Register::node(&life), &self.name).await
+            && let Err(error) = incarnation::kill(&self.cache, &Register::node(&life), &self.node.name).await
         {
             tracing::warn!(?error, "left without saying so");
         }
@@ -389,66 +403,6 @@ impl Locks {
     /// Forgets all published states.
     pub fn forget(&self) {
         self.cache.clear();
-    }
-
-    /// The life of now, put into the register if it is not there yet.
-    async fn joined_life(&self) -> Result<Arc<str>> {
-        if self.caps.exclusive {
-            return Ok(self.life());
-        }
-        let mut joined = self.joined.lock().await;
-        let life = self.life();
-        if joined.as_ref() != Some(&life) {
-            if let Err(error) = incarnation::join(&self.cache, &life, &self.name).await {
-                // Its row may stand there, or come later: what is tried next is another life.
-                self.renew(&life);
-                return Err(error);
-            }
-            tracing::info!(incarnation = &*life, node = self.name, "joined");
-            *joined = Some(Arc::clone(&life));
-        }
-        Ok(life)
-    }
-
-    fn life(&self) -> Arc<str> {
-        Arc::clone(&self.life.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Another life instead of this one, unless there is one already.
-    fn renew(&self, life: &str) -> bool {
-        let mut current = self.life.write().unwrap_or_else(PoisonError::into_inner);
-        let is_this = **current == *life;
-        if is_this {
-            *current = new_life(&self.random);
-        }
-        is_this
-    }
-
-    /// This life is over (rule R8): everything under it is dropped, and another begins with the next take.
-    fn fenced(&self, life: &str) {
-        if !self.renew(life) {
-            return;
-        }
-        tracing::error!(incarnation = life, "declared dead by another node; dropping everything and joining again");
-        for hold in self.holds.write().unwrap_or_else(PoisonError::into_inner).iter_mut().filter_map(Option::take) {
-            hold.end();
-        }
-    }
-}
-
-/// Remembers an object whose put was given up, in whatever way, before the store said that it is settled: on an ordered
-/// store it may land at any time, so the next load seals the object.
-struct Unsettled<'a> {
-    hold: &'a Hold,
-    key: &'a ObjectKey,
-    is: bool,
-}
-
-impl Drop for Unsettled<'_> {
-    fn drop(&mut self) {
-        if self.is {
-            self.hold.unsettle(self.key);
-        }
     }
 }
 
@@ -460,29 +414,8 @@ impl Drop for Locks {
     }
 }
 
-fn new_life(random: &Random) -> Arc<str> {
-    random.next_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
-}
-
 fn fenced_error() -> Error {
-    Error::store("this node was declared dead by another one")
-}
-
-/// Beats once a second, so that nobody takes this node for dead; notices when it was.
-async fn keep_beating(locks: Weak<Locks>) {
-    loop {
-        tokio::time::sleep(BEAT).await;
-        let Some(locks) = locks.upgrade() else { return };
-        let life = locks.life();
-        if locks.joined.lock().await.as_ref() != Some(&life) {
-            continue;
-        }
-        match incarnation::beat(&locks.cache, &life).await {
-            Ok(Some(_)) => {}
-            Ok(None) => locks.fenced(&life),
-            Err(error) => tracing::warn!(?error, "a beat was not answered"),
-        }
-    }
+    Error::new(Kind::WrongNode, "this node was declared dead by another one")
 }
 
 /// Ends everything when the store says that it failed for good.
@@ -490,8 +423,5 @@ async fn watch_store(cache: Arc<Cache>, locks: Weak<Locks>) {
     let error = cache.failed().await;
     let Some(locks) = locks.upgrade() else { return };
     tracing::error!(?error, "the datastore failed; nothing is answered from here on");
-    let _ = locks.stopped.set(Error::store(format!("the datastore failed: {error:?}")));
-    for hold in locks.holds.write().unwrap_or_else(PoisonError::into_inner).iter_mut().filter_map(Option::take) {
-        hold.end();
-    }
+    locks.stop(Error::store(format!("the datastore failed: {error:?}")));
 }

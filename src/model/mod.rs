@@ -12,6 +12,8 @@ use bytes::Bytes;
 
 use crate::error::Error;
 
+#[cfg(feature = "client")]
+pub(crate) use key::percent_encode;
 pub use key::{KeyHash, KeyHasher, ObjectKey, ObjectUri, check_name, percent_decode};
 
 /// `epoch · 2^32 + seq`: orders every put of an object, over owners. It is the `ETag` and, on an ordered store,

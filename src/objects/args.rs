@@ -27,6 +27,13 @@ enum Values {
     Query(Vec<Option<String>>),
 }
 
+/// Arguments on the wire: a JSON object, or the pairs of a query.
+#[derive(Clone, Debug)]
+pub(crate) enum WireArgs {
+    Body(Bytes),
+    Query(Vec<(&'static str, String)>),
+}
+
 impl Args {
     /// From a body: a JSON object by parameter name, or nothing when there are no parameters.
     ///
@@ -129,6 +136,18 @@ impl Args {
             None => Error::invalid(format!("the argument `{}` does not fit: {why}", param.name)),
         })
         .map_err(|error| error.with_field("argument", param.name))
+    }
+
+    /// The arguments as they came, to be sent on.
+    pub(crate) fn to_wire(&self) -> WireArgs {
+        match &self.values {
+            Values::None => WireArgs::Body(Bytes::new()),
+            Values::Body(body, _) => WireArgs::Body(body.clone()),
+            Values::Query(values) => {
+                let named = self.params.iter().zip(values);
+                WireArgs::Query(named.filter_map(|(param, value)| Some((param.name, value.clone()?))).collect())
+            }
+        }
     }
 
     /// A form of the arguments that does not depend on their spelling: for the fingerprint of a keyed call.

@@ -12,6 +12,7 @@ use super::failure::{CallError, RemoteError};
 use super::host::Host;
 use super::object::RemoteState;
 use super::remote::Remote;
+use super::route::Way;
 use crate::clock::{self, Instant};
 use crate::config::CHAIN_DEPTH_MAX;
 use crate::error::{Error, Kind, Result};
@@ -26,12 +27,44 @@ pub(crate) struct Frame {
     parent: Option<Arc<Frame>>,
     depth: usize,
     called_edit: AtomicBool,
+    /// It was sent before: a version from before the first time (rule R12).
+    pub(crate) resent: Option<Version>,
 }
 
 impl Frame {
     /// A call from outside.
     pub(crate) fn root(key: ObjectKey, deadline: Instant, trace: Option<Arc<str>>) -> Arc<Self> {
-        Arc::new(Self { key, deadline, trace, parent: None, depth: 1, called_edit: AtomicBool::new(false) })
+        Arc::new(Self::new(key, deadline, trace, None))
+    }
+
+    fn new(key: ObjectKey, deadline: Instant, trace: Option<Arc<str>>, parent: Option<Arc<Self>>) -> Self {
+        let depth = parent.as_ref().map_or(0, |parent| parent.depth) + 1;
+        Self { key, deadline, trace, parent, depth, called_edit: AtomicBool::new(false), resent: None }
+    }
+
+    /// A call from another node, with the way it came.
+    pub(crate) fn arrived(key: ObjectKey, deadline: Instant, trace: Option<Arc<str>>, way: &Way) -> Arc<Self> {
+        let parent = way
+            .chain
+            .iter()
+            .fold(None, |parent, waiting| Some(Arc::new(Self::new(waiting.clone(), deadline, trace.clone(), parent))));
+        Arc::new(Self { resent: way.resent, ..Self::new(key, deadline, trace, parent) })
+    }
+
+    /// The same call once more.
+    pub(crate) fn again(self: &Arc<Self>, resent: Option<Version>) -> Arc<Self> {
+        if resent.is_none() {
+            return Arc::clone(self);
+        }
+        let same = Self::new(self.key.clone(), self.deadline, self.trace.clone(), self.parent.clone());
+        Arc::new(Self { resent, ..same })
+    }
+
+    /// The objects whose methods wait for this call, from the root call on.
+    pub(crate) fn waiting(&self) -> Vec<ObjectKey> {
+        let mut way: Vec<_> = self.chain().skip(1).map(|frame| frame.key.clone()).collect();
+        way.reverse();
+        way
     }
 
     /// A call that the method of `parent` makes.
@@ -63,14 +96,8 @@ impl Frame {
             parent.called_edit.store(true, Ordering::Relaxed);
         }
         let own = timeout.map_or(parent.deadline, |timeout| clock::now() + timeout);
-        Ok(Arc::new(Self {
-            key,
-            deadline: own.min(parent.deadline),
-            trace: parent.trace.clone(),
-            parent: Some(Arc::clone(parent)),
-            depth: parent.depth + 1,
-            called_edit: AtomicBool::new(false),
-        }))
+        let deadline = own.min(parent.deadline);
+        Ok(Arc::new(Self::new(key, deadline, parent.trace.clone(), Some(Arc::clone(parent)))))
     }
 
     /// Whether the method has begun a call that may have changed another object.

@@ -18,7 +18,7 @@ use super::turn::{EditCall, Progress, Turn, Turned, too_late, undone};
 use crate::config::TURN_CALLS_MAX;
 use crate::error::{Error, Kind, Outcome, Result};
 use crate::locks::{Commit, Hold, Tier};
-use crate::model::{ObjectKey, Seen};
+use crate::model::ObjectKey;
 
 /// What becomes of the future of a call.
 #[derive(Clone, Copy)]
@@ -31,7 +31,7 @@ pub(super) enum Driven {
 
 /// How a turn ended.
 enum Settled {
-    /// Published; what follows builds upon it.
+    /// Published, or undone on what it was begun on; what follows builds upon it.
     Published(Arc<Snapshot>),
     /// Another owner's record stood there: the calls are to run again on it.
     Moved(Vec<EditCall>),
@@ -48,7 +48,7 @@ impl Host {
         key: Option<&str>,
         driven: Driven,
     ) -> Answered {
-        let keyed = key.map(|key| Keyed::new(key, &op));
+        let keyed = key.map(|key| Keyed::new(key, &op, frame.resent));
         let progress = Arc::new(Progress::default());
         let call = EditCall { op, conditions, keyed, frame: Arc::clone(&frame), progress, reply: None };
         let progress = Arc::clone(&call.progress);
@@ -131,10 +131,22 @@ impl Host {
                 Err(error) => return owner.fail(&error.with_outcome(Outcome::NotExecuted)),
             };
             moved = false;
-            owner.publish(&hold, &base, tier);
+            if base.to_seal.is_none() {
+                owner.publish(&hold, &base, tier);
+            }
             loop {
                 let Some((next, calls)) = owner.next(TURN_CALLS_MAX) else { return };
                 owner = next;
+                // The put of a plain turn is the seal. Readers need one before, and an async edit may tell others.
+                if base.to_seal.is_some() && calls.first().is_none_or(EditCall::is_async) {
+                    base = match self.seal(&owner, &hold, &base).await {
+                        Ok(sealed) => sealed,
+                        Err(error) => {
+                            owner.put_back(calls);
+                            return owner.fail(&error.with_outcome(Outcome::NotExecuted));
+                        }
+                    };
+                }
                 if calls.is_empty() {
                     owner.publish(&hold, &base, Tier::L1);
                     continue;
@@ -158,32 +170,32 @@ impl Host {
         }
     }
 
-    /// The Hold and the published state of an object: from L1, unless it `moved`, else loaded.
+    /// The Hold and the state of an object: what is published in L1, unless it `moved`, else what is loaded, sealed or not.
     async fn activate(&self, owner: &Owner, moved: bool) -> Result<Shown> {
         let key = owner.key();
         let hold = self.0.locks.take(key).await?;
         if let Some(snapshot) = self.published(&hold, key).filter(|_| !moved) {
             return Ok(Shown { hold, snapshot, tier: Tier::L1 });
         }
-        let (mut snapshot, seal, tier) = self.load(&hold, key).await?;
-        if seal {
-            snapshot = self.seal(&hold, key, snapshot).await?;
-        }
+        let (snapshot, tier) = self.load(&hold, key).await?;
         let snapshot = Arc::new(snapshot);
-        self.0.locks.publish(&hold, key, Arc::clone(&snapshot) as _);
+        if snapshot.to_seal.is_none() {
+            self.0.locks.publish(&hold, key, Arc::clone(&snapshot) as _);
+        }
         Ok(Shown { hold, snapshot, tier })
     }
 
     /// Loads and checks. What contradicts itself may have been read apart, or a shared cache is wrong: the store is asked,
     /// and once more.
-    async fn load(&self, hold: &Hold, key: &ObjectKey) -> Result<(Snapshot, bool, Tier)> {
+    async fn load(&self, hold: &Hold, key: &ObjectKey) -> Result<(Snapshot, Tier)> {
         let mut asked_again = false;
         loop {
             let loaded = self.0.locks.load(hold, key).await;
             let tier = loaded.as_ref().map_or(Tier::Store, |(found, _)| found.tier);
             let read = loaded.and_then(|(found, seal)| {
                 let read = found.loaded.map(|loaded| Snapshot::read(self.def(key)?, key, loaded)).transpose()?;
-                Ok((read.unwrap_or_else(Snapshot::absent), seal, tier))
+                let snapshot = read.unwrap_or_else(Snapshot::absent);
+                Ok((Snapshot { to_seal: seal.then_some(tier), ..snapshot }, tier))
             });
             match read {
                 Err(error) if error.kind() == Kind::RecordCorrupt && !asked_again => {
@@ -195,15 +207,30 @@ impl Host {
         }
     }
 
-    /// Puts a record of an earlier epoch back under this one (rule R3), so that no late put of an earlier owner shadows it.
-    async fn seal(&self, hold: &Arc<Hold>, key: &ObjectKey, snapshot: Snapshot) -> Result<Snapshot> {
+    /// Puts a record of an earlier epoch back under this one (rule R3), so that no late put of an earlier owner shadows it,
+    /// and publishes it.
+    async fn seal(&self, owner: &Owner, hold: &Arc<Hold>, base: &Snapshot) -> Result<Arc<Snapshot>> {
+        let key = owner.key();
         let version = hold.next_version();
-        let record = Snapshot::record(snapshot.life.as_ref(), &snapshot.memory, version);
-        match self.0.locks.commit(hold, key, snapshot.seen.as_ref(), &record).await {
-            Commit::Done(rev) => Ok(Snapshot { seen: Some(Seen { version, rev }), ..snapshot }),
+        let record = Snapshot::record(base.life.as_ref(), &base.memory, version);
+        match self.0.locks.commit(hold, key, base.seen.as_ref(), &record).await {
+            Commit::Done(rev) => {
+                let (life, memory) = (base.life.clone(), Arc::clone(&base.memory));
+                Ok(self.publish(owner, hold, base, Snapshot::of(version, rev, life, memory)))
+            }
             Commit::Moved => Err(Error::store("the object moved while it was sealed").with_key(key)),
             Commit::Refused(error) | Commit::Unknown(error) => Err(error),
         }
+    }
+
+    /// Shows what was put upon `base` and confirmed.
+    fn publish(&self, owner: &Owner, hold: &Arc<Hold>, base: &Snapshot, put: Snapshot) -> Arc<Snapshot> {
+        let put = Arc::new(put);
+        // Who has waited for a seal has waited for the load.
+        owner.publish(hold, &put, base.to_seal.unwrap_or(Tier::L1));
+        // L1 may forget at any time: whoever has an answer, or saw the state in L1, must find it here after that.
+        self.0.locks.publish(hold, owner.key(), Arc::clone(&put) as _);
+        put
     }
 
     async fn turn(&self, owner: &Owner, hold: &Arc<Hold>, base: &Arc<Snapshot>, mut calls: Vec<EditCall>) -> Settled {
@@ -239,23 +266,23 @@ impl Host {
         let key = owner.key();
         let Turned { life, memory, version } = turned;
         let Some(version) = version else {
-            // Nothing is to be put, and what the calls saw is settled; it is to be confirmed all the same.
-            if let Err(error) =
-                self.0.locks.confirm(hold).await.map_err(|error| error.with_outcome(Outcome::NotExecuted))
-            {
-                return over(&error, error.clone(), owner, calls, answers);
-            }
-            release(owner, calls, answers);
-            return Settled::Published(Arc::clone(base));
+            // Nothing is to be put, and what the calls saw is settled, or sealed now; it is to be confirmed all the same.
+            let shown = match base.to_seal {
+                None => self.0.locks.confirm(hold).await.map(|()| Arc::clone(base)),
+                Some(_) => self.seal(owner, hold, base).await,
+            };
+            return match shown.map_err(|error| error.with_outcome(Outcome::NotExecuted)) {
+                Ok(snapshot) => {
+                    release(owner, calls, answers);
+                    Settled::Published(snapshot)
+                }
+                Err(error) => over(&error, error.clone(), owner, calls, answers),
+            };
         };
         let record = Snapshot::record(life.as_ref(), &memory, version);
         match self.0.locks.commit(hold, key, base.seen.as_ref(), &record).await {
             Commit::Done(rev) => {
-                let seen = Some(Seen { version, rev });
-                let snapshot = Arc::new(Snapshot { seen, life, memory });
-                // L1 may forget at any time: whoever has an answer, or saw the state in L1, must find it here after that.
-                owner.publish(hold, &snapshot, Tier::L1);
-                self.0.locks.publish(hold, key, Arc::clone(&snapshot) as _);
+                let snapshot = self.publish(owner, hold, base, Snapshot::of(version, rev, life, memory));
                 release(owner, calls, answers);
                 Settled::Published(snapshot)
             }
@@ -278,7 +305,8 @@ impl Host {
             Commit::Unknown(error) => {
                 let why = format!("{error:?}");
                 let unknown = Error::new(Kind::OutcomeUnknown, "the call may have taken effect: the store did not say");
-                let not_executed = Error::store(why.clone()).with_key(key);
+                let gone = "the object's owner has given it up";
+                let not_executed = Error::new(Kind::WrongNode, gone).with_key(key).with_detail(why.clone());
                 over(&unknown.with_key(key).with_detail(why), not_executed, owner, calls, answers)
             }
         }

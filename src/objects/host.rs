@@ -17,6 +17,7 @@ use super::object::TypeDef;
 use super::registry::Registry;
 use super::remote::Authorities;
 use super::request::{Answered, Freshness, Listed, Op, Request};
+use super::route::{Peers, Routed, no_owner};
 use super::turn::Sizes;
 use super::waits::Waits;
 use crate::clock::{self, Instant};
@@ -38,7 +39,9 @@ pub(super) struct Core {
     pub(super) mailboxes: Arc<Mailboxes>,
     pub(super) waits: Waits,
     pub(super) elsewhere: Option<Arc<dyn Elsewhere>>,
+    pub(super) peers: Option<Arc<dyn Peers>>,
     pub(super) draining: AtomicBool,
+    retiring: AtomicBool,
     /// The objects are another process's to have: nothing is begun any more.
     left: AtomicBool,
     pub(super) sizes: Sizes,
@@ -63,6 +66,7 @@ impl Host {
         locks: Arc<Locks>,
         config: Arc<Config>,
         elsewhere: Option<Arc<dyn Elsewhere>>,
+        peers: Option<Arc<dyn Peers>>,
     ) -> Self {
         let authorities = Authorities::new(config.public_url.as_deref(), &config.allowed_authorities);
         Self(Arc::new(Core {
@@ -74,7 +78,9 @@ impl Host {
             locks,
             waits: Waits::default(),
             elsewhere,
+            peers,
             draining: AtomicBool::new(false),
+            retiring: AtomicBool::new(false),
             left: AtomicBool::new(false),
         }))
     }
@@ -118,17 +124,11 @@ impl Host {
         if self.0.left.load(Ordering::Relaxed) {
             return Err(draining());
         }
-        let view = match &request.op {
-            Op::Get => true,
-            Op::Call(method, _) => method.is_view(),
-            _ => false,
-        };
-        let frame = Frame::root(request.key.clone(), request.deadline, request.trace);
-        if view {
-            self.view(request.op, frame, request.freshness).await
-        } else {
-            self.edit(request.op, frame, request.conditions, request.idempotency_key.as_deref(), Driven::UntilItEnds)
-                .await
+        let Request { key, op, conditions, idempotency_key, deadline, freshness, trace, way } = request;
+        let call = |frame| Routed { op, conditions, idempotency_key, freshness, frame };
+        match way {
+            Some(way) => self.here(call(Frame::arrived(key, deadline, trace, &way)), Driven::UntilItEnds).await,
+            None => self.routed(call(Frame::root(key, deadline, trace)), Driven::UntilItEnds).await,
         }
     }
 
@@ -139,7 +139,7 @@ impl Host {
     /// `bad-request` for a mark that is none of the store's; `store-unavailable`.
     pub async fn list(&self, type_name: &str, after: Option<&str>, limit: usize) -> Result<Listed> {
         self.ready()?;
-        let page = self.0.locks.scan(&Scan::Objects(type_name.to_owned()), after, limit).await?;
+        let page = self.0.locks.scan(&Scan::Objects(type_name.to_owned()), after, limit).await.map_err(no_owner)?;
         let keys = page.items.into_iter().filter_map(|item| match item {
             Item::Object(key) => Some(key),
             _ => None,
@@ -168,6 +168,55 @@ impl Host {
         call: Call<T, E, K>,
     ) -> Result<(T, Option<Version>), CallError<E>> {
         read_reply(self.root(call.into_request()).await)
+    }
+
+    #[doc(hidden)]
+    /// What nodes of this cluster show each other when they are given nothing else to show.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        self.0.locks.secret()
+    }
+
+    #[doc(hidden)]
+    /// Who has an object's shard, as far as is known here, and under which epoch.
+    #[must_use]
+    pub fn owner(&self, key: &ObjectKey) -> (Option<Arc<str>>, u32) {
+        self.0.locks.owner_of(key)
+    }
+
+    #[doc(hidden)]
+    /// Where the node that has an object is reached, where other nodes may have it.
+    #[must_use]
+    pub fn owner_addr(&self, key: &ObjectKey) -> Option<Arc<str>> {
+        self.0.locks.owner_addr(key)
+    }
+
+    #[doc(hidden)]
+    /// Says that this node leaves, and lets the others have its objects; calls are answered all the while.
+    pub async fn retire(&self) {
+        self.0.retiring.store(true, Ordering::Relaxed);
+        self.0.locks.drain().await;
+    }
+
+    #[doc(hidden)]
+    /// Whether the store is one that other processes may use too.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.0.locks.is_shared()
+    }
+
+    #[doc(hidden)]
+    /// Whether other nodes can have objects of this store now.
+    #[must_use]
+    pub fn has_others(&self) -> bool {
+        self.0.locks.has_others()
+    }
+
+    #[doc(hidden)]
+    /// Whether it is leaving, and nobody should begin to use it.
+    #[must_use]
+    pub fn is_retiring(&self) -> bool {
+        self.0.retiring.load(Ordering::Relaxed)
     }
 
     /// Whether new calls are taken, and if not why (`draining`, `store-unavailable`).
@@ -281,11 +330,9 @@ impl Host {
             return Err(Error::bad_request("an idempotency key is 1 to 255 visible ASCII characters"));
         }
         let op = Op::Call(method, args);
-        let answer = if method.is_view() {
-            self.view(op, frame, Freshness::default()).await
-        } else {
-            self.edit(op, frame, call.conditions, key, Driven::Perhaps).await
-        };
+        let (conditions, idempotency_key) = (call.conditions, call.idempotency_key);
+        let call = Routed { op, conditions, idempotency_key, freshness: Freshness::default(), frame };
+        let answer = self.routed(call, Driven::Perhaps).await;
         answer.map(|reply| Returned { body: reply.body, tag: reply.tag })
     }
 

@@ -17,12 +17,14 @@ use crate::model::Version;
 pub(crate) struct Keyed {
     pub(crate) key: u128,
     pub(crate) fingerprint: u128,
+    /// It was sent before: a version from before the first time.
+    pub(crate) resent: Option<Version>,
 }
 
 impl Keyed {
     /// Of a request. The fingerprint is of the verb, the method and the parsed arguments: spelling, headers and conditions
     /// do not count.
-    pub(crate) fn new(key: &str, op: &Op) -> Self {
+    pub(crate) fn new(key: &str, op: &Op, resent: Option<Version>) -> Self {
         let (verb, method, body) = match op {
             Op::Call(method, args) => ("call", method.name, args.canonical()),
             Op::Replace(body) => ("replace", "", canonical(body)),
@@ -37,7 +39,7 @@ impl Keyed {
             text.push(0);
         }
         text.extend_from_slice(&body);
-        Self { key: xxh3_128(key.as_bytes()), fingerprint: xxh3_128(&text) }
+        Self { key: xxh3_128(key.as_bytes()), fingerprint: xxh3_128(&text), resent }
     }
 
     /// The answer to a call whose key is among those of running calls.
@@ -63,9 +65,18 @@ fn reused() -> Error {
     Error::new(Kind::IdempotencyKeyReused, "this Idempotency-Key was used for another request on this object")
 }
 
+fn forgotten_error() -> Error {
+    let what = "the call was sent before, and what became of it is not remembered any more: it may have taken effect";
+    Error::new(Kind::OutcomeUnknown, what)
+}
+
 /// What is remembered of a key.
 pub(crate) fn look_up(memory: &Memory, keyed: &Keyed) -> Option<Answered> {
-    let kept = memory.kept.iter().rev().find(|kept| kept.key == keyed.key)?;
+    let Some(kept) = memory.kept.iter().rev().find(|kept| kept.key == keyed.key) else {
+        // What it did the first time may be among what was forgotten since.
+        let forgotten = keyed.resent.is_some_and(|before| memory.horizon >= before);
+        return forgotten.then(|| Err(forgotten_error()));
+    };
     if kept.fingerprint != keyed.fingerprint {
         return Some(Err(reused()));
     }
@@ -130,7 +141,7 @@ mod tests {
     const FEW: Options = Options { keyed_calls: 3, keyed_bytes: 100, ..Options::DEFAULT };
 
     fn keyed(n: u128) -> Keyed {
-        Keyed { key: n, fingerprint: n }
+        Keyed { key: n, fingerprint: n, resent: None }
     }
 
     fn keep_one(memory: &mut Memory, n: u32, body: &[u8]) {
@@ -155,7 +166,7 @@ mod tests {
     fn the_same_key_for_another_request_is_refused() {
         let mut memory = Memory::default();
         keep_one(&mut memory, 1, b"1");
-        let other = Keyed { key: 1, fingerprint: 9 };
+        let other = Keyed { key: 1, fingerprint: 9, resent: None };
         let answer = look_up(&memory, &other).unwrap();
         assert_eq!(answer.unwrap_err().kind(), Kind::IdempotencyKeyReused);
     }

@@ -160,6 +160,7 @@ impl Owner {
 
     /// Shows a state to the readers that wait and to those that come while the turn runs.
     pub(crate) fn publish(&self, hold: &Arc<Hold>, snapshot: &Arc<Snapshot>, tier: Tier) {
+        debug_assert!(snapshot.to_seal.is_none(), "a state is shown that is not sealed");
         let Some(mailboxes) = &self.mailboxes else { return };
         let mut shard = mailboxes.shard(&self.key);
         let Some(mailbox) = shard.get_mut(&self.key) else { return };

@@ -22,6 +22,7 @@ mod record;
 mod registry;
 mod remote;
 mod request;
+mod route;
 mod snapshot;
 #[doc(hidden)]
 pub mod support;
@@ -29,8 +30,11 @@ mod turn;
 mod view;
 mod waits;
 
+pub use crate::locks::Peer;
 pub use crate::locks::{CacheCounts, PoolCounts, Tier};
 pub use args::Args;
+#[cfg(feature = "client")]
+pub(crate) use args::WireArgs;
 pub use call::{Call, CallKind, CallRequest, Edit, FromView, Returned, View, read_reply};
 pub use context::{Context, ViewContext};
 pub use failure::{CallError, NoError, ProblemDef, RemoteError};
@@ -42,3 +46,4 @@ pub use object::{Method, Options, Param, RemoteMethods, RemoteObject, RemoteStat
 pub use registry::{Registration, Registry};
 pub use remote::{Authorities, Remote};
 pub use request::{Answered, Conditions, Freshness, Listed, Op, Reply, Request, Success, Tags};
+pub use route::{Forward, Forwarded, Peers, Way};

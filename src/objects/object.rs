@@ -141,6 +141,14 @@ pub enum Run {
     AsyncEdit(fn(Box<dyn State>, Context, Args) -> EditFuture),
 }
 
+impl Run {
+    /// Whether it may wait for other objects.
+    #[must_use]
+    pub fn is_async(&self) -> bool {
+        matches!(self, Run::AsyncView(_) | Run::AsyncEdit(_))
+    }
+}
+
 /// A parameter.
 #[derive(Clone, Copy, Debug)]
 pub struct Param {

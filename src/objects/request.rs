@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::args::Args;
 use super::object::Method;
+use super::route::Way;
 use crate::clock::Instant;
 use crate::error::Error;
 use crate::locks::Tier;
@@ -29,6 +30,8 @@ pub struct Request {
     pub freshness: Freshness,
     /// The trace it belongs to, a `traceparent`.
     pub trace: Option<Arc<str>>,
+    /// How it came here, when another node sends it: then it is answered here or not at all.
+    pub way: Option<Way>,
 }
 
 /// What may be asked of an object.

@@ -7,10 +7,10 @@ use bytes::Bytes;
 use super::object::{State, TypeDef};
 use super::record::{Kept, Meta, state_hash};
 use crate::error::{Error, Kind, Result};
-use crate::locks::Published;
-use crate::model::{Loaded, ObjectKey, Record, Seen, Version};
+use crate::locks::{Published, Tier};
+use crate::model::{Loaded, ObjectKey, Record, Rev, Seen, Version};
 
-/// What is durable and confirmed of an object.
+/// What is durable and confirmed of an object; or, while it is [to be sealed](Self::to_seal), what an owner before this left.
 pub(crate) struct Snapshot {
     /// The record in the store; `None`: there is none.
     pub(crate) seen: Option<Seen>,
@@ -18,6 +18,9 @@ pub(crate) struct Snapshot {
     pub(crate) life: Option<Life>,
     /// What belongs to the URI and not to the life.
     pub(crate) memory: Arc<Memory>,
+    /// Where it was loaded, as long as a late put of an earlier owner may shadow it (rule R3). Until a put under this
+    /// Hold, a turn's or one for that alone, nothing that depends on it is shown to anybody.
+    pub(crate) to_seal: Option<Tier>,
 }
 
 /// The state of an object that is there.
@@ -63,7 +66,12 @@ impl Memory {
 impl Snapshot {
     /// Of an object that has no record.
     pub(crate) fn absent() -> Self {
-        Self { seen: None, life: None, memory: Memory::none() }
+        Self { seen: None, life: None, memory: Memory::none(), to_seal: None }
+    }
+
+    /// Of a put that is settled.
+    pub(crate) fn of(version: Version, rev: Rev, life: Option<Life>, memory: Arc<Memory>) -> Self {
+        Self { seen: Some(Seen { version, rev }), life, memory, to_seal: None }
     }
 
     /// Of a record, checked.
@@ -86,7 +94,7 @@ impl Snapshot {
         };
         let memory = Memory { kept: meta.idempotency, horizon: meta.horizon, schema: meta.schema, other: meta.other };
         let memory = if memory.is_none() { Memory::none() } else { Arc::new(memory) };
-        Ok(Self { seen: Some(Seen { version: record.version, rev }), life, memory })
+        Ok(Self::of(record.version, rev, life, memory))
     }
 
     /// The entity tag; `None` where nothing is.

@@ -1,7 +1,7 @@
 //! # operate: the commands beside serving
 //!
 //! Adds: what an operator asks of a store and its caches without a server: its schema, whether it can do what is needed
-//! of it, where one object is, and a purge.
+//! of it, where one object is, who is up and owns what, and a purge.
 //! Never knows: flags, environment, HTTP. It stands above the rooms, beside `serve`, and goes through their doors alone.
 //! Door: [`Task`] and [`run`].
 
@@ -9,9 +9,11 @@ mod console;
 mod doctor;
 mod epochs;
 mod explain;
+mod nodes;
 mod probes;
 mod purge;
 mod schema;
+mod shards;
 
 use std::sync::Arc;
 
@@ -33,6 +35,21 @@ pub(crate) enum Task {
     Explain {
         /// The object, such as /objects/counter/visits
         uri: String,
+        /// Answer with one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say which nodes are up, since when, at which address, and how much each owns
+    Nodes {
+        /// Those that are dead too
+        #[arg(long)]
+        all: bool,
+        /// Answer with one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say who owns which shards, and which of them move
+    Shards {
         /// Answer with one JSON object
         #[arg(long)]
         json: bool,
@@ -130,6 +147,8 @@ pub(crate) async fn run(task: Task, target: Target) -> Result<i32> {
         Task::Schema(SchemaTask::Apply { yes }) => schema::apply(&target, yes).await,
         Task::Doctor => doctor::doctor(&target).await,
         Task::Explain { uri, json } => explain::explain(&target, &uri, json).await,
+        Task::Nodes { all, json } => nodes::nodes(&target, all, json).await,
+        Task::Shards { json } => shards::shards(&target, json).await,
         Task::Epochs(EpochsTask::Raise { by, yes }) => epochs::raise(&target, by, yes).await,
         Task::Purge { yes } => purge::purge(&target, yes).await,
     }

@@ -27,7 +27,7 @@ pub(super) async fn refuse_in_use(cache: &Cache, done: &str) -> Result<()> {
     if cache.caps().exclusive {
         return Ok(());
     }
-    let up = Look::new(cache).watch().await?;
+    let up: Vec<_> = Look::new(cache).watch().await?.into_iter().filter(|(life, _)| life.up).collect();
     if up.is_empty() { Ok(()) } else { Err(in_use(&up, done)) }
 }
 

@@ -38,9 +38,24 @@ struct Flags {
     /// How the log is written: text or json
     #[arg(long, value_name = "FORMAT", env = "REMOTE_OBJECT_LOG")]
     log: Option<String>,
+    /// Where other nodes on the same store reach this one [default: http:// and the address it listens on]
+    #[arg(long, value_name = "URL", env = "REMOTE_OBJECT_ADVERTISE")]
+    advertise: Option<String>,
+    /// The name of this host among them, the same after each restart [default: the machine's]
+    #[arg(long, value_name = "NAME", env = "REMOTE_OBJECT_NODE_NAME")]
+    node_name: Option<String>,
     /// What absolute URIs of this cluster begin with, such as <https://shop.example>
     #[arg(long, value_name = "URL", env = "REMOTE_OBJECT_PUBLIC_URL")]
     public_url: Option<String>,
+    /// The certificate that this node shows to others, in PEM
+    #[arg(long, value_name = "FILE", env = "REMOTE_OBJECT_PEER_TLS_CERT")]
+    peer_tls_cert: Option<PathBuf>,
+    /// The private key of that certificate, in PEM
+    #[arg(long, value_name = "FILE", env = "REMOTE_OBJECT_PEER_TLS_KEY")]
+    peer_tls_key: Option<PathBuf>,
+    /// The authority that signs the certificates of nodes, in PEM
+    #[arg(long, value_name = "FILE", env = "REMOTE_OBJECT_PEER_TLS_CA")]
+    peer_tls_ca: Option<PathBuf>,
     /// A settings file in TOML; its keys are those that --print-config prints
     #[arg(long, value_name = "FILE", env = "REMOTE_OBJECT_CONFIG")]
     config: Option<PathBuf>,
@@ -212,8 +227,22 @@ fn settings(base: Config, flags: Flags, source: impl Fn(&str) -> Option<ValueSou
             _ => return Err(Error::config(format!("{} is {log:?}; it is text or json", from("log")))),
         };
     }
+    if let Some(url) = flags.advertise {
+        config.advertise = Some(url);
+    }
+    if let Some(name) = flags.node_name {
+        config.node_name = Some(name);
+    }
     if let Some(url) = flags.public_url {
         config.public_url = Some(url);
+    }
+    let files = [
+        (flags.peer_tls_cert, &mut config.peer_tls_cert),
+        (flags.peer_tls_key, &mut config.peer_tls_key),
+        (flags.peer_tls_ca, &mut config.peer_tls_ca),
+    ];
+    for (given, setting) in files {
+        *setting = given.or(setting.take());
     }
     Ok(config)
 }

@@ -133,5 +133,6 @@ fn request(type_name: &str, id: &str, op: Op) -> Request {
         deadline: clock::now() + Duration::from_secs(30),
         freshness: Freshness::default(),
         trace: None,
+        way: None,
     }
 }

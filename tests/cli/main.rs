@@ -13,6 +13,7 @@ mod operate;
 mod operate_caches;
 #[cfg(feature = "cassandra")]
 mod operate_cassandra;
+mod operate_nodes;
 mod refusals;
 mod samples;
 mod secrets;

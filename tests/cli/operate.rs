@@ -47,7 +47,7 @@ pub(crate) fn two_counters(server: &Server) {
 #[test]
 fn without_a_command_it_serves_and_an_unknown_one_is_told_which_there_are() {
     let dir = dir();
-    let commands = "there are schema, doctor, explain, epochs, purge, and without one it serves";
+    let commands = "there are schema, doctor, explain, nodes, shards, epochs, purge, and without one it serves";
     run(&mut objectd(dir.path(), &["serve"])).refused(&["no command serve", commands]);
     run(&mut objectd(dir.path(), &["--store", "memory:", "expain"])).refused(&["no command expain", commands]);
     run(&mut objectd(dir.path(), &["schema"])).refused(&["print, apply"]);
@@ -287,7 +287,7 @@ fn a_file_has_nothing_to_apply_nor_has_memory() {
 #[test]
 fn memory_is_of_one_process_alone() {
     let dir = dir();
-    for args in [&["explain", "/objects/counter/a"][..], &["purge", "--yes"]] {
+    for args in [&["explain", "/objects/counter/a"][..], &["purge", "--yes"], &["nodes"], &["shards"]] {
         run(objectd(dir.path(), args).args(["--store", "memory:"])).refused(&["memory of the process"]);
     }
 }

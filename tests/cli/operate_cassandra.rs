@@ -79,6 +79,13 @@ fn tables_are_made_when_asked_and_objects_explained_and_purged() {
     assert_eq!(found["keyed-calls"][0]["reply-bytes"], json!(1), "{found}");
     assert_eq!(of("/objects/counter/gone")["record"]["deleted"], json!(true));
     not_now(&run(&mut command(&["purge", "--yes"])), &["in use: first (", "beats", "SIGTERM"]);
+    // The log of a start that says what the store keeps is on stderr.
+    let told = run(&mut command(&["nodes", "--json"]));
+    let nodes: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
+    assert_eq!(told.code, Some(0), "{told:?}");
+    assert_eq!((&nodes["nodes"][0]["node"], &nodes["nodes"][0]["beats"]), (&json!("first"), &json!(true)), "{nodes}");
+    let told = run(&mut command(&["shards"]));
+    assert!(told.code == Some(0) && told.stdout.contains("\n1024 shards\nfirst ("), "{told:?}");
     server.stop();
 
     let told = run(&mut command(&["purge", "--yes"]));

@@ -17,7 +17,7 @@ fn refused(dir: &Path, args: &[&str], words: &[&str]) {
 #[test]
 fn a_wrong_flag() {
     let dir = dir();
-    let flags = "there are --listen, --store, --cache, --accept-weak-durability, --allow-periodic, --dev, --log, --public-url, --config, --print-config, --help, --version";
+    let flags = "there are --listen, --store, --cache, --accept-weak-durability, --allow-periodic, --dev, --log, --advertise, --node-name, --public-url, --peer-tls-cert, --peer-tls-key, --peer-tls-ca, --config, --print-config, --help, --version";
     refused(dir.path(), &["--lisen", "127.0.0.1:0"], &["no argument --lisen", flags]);
     refused(dir.path(), &["-l", "x"], &["no argument -l", flags]);
     refused(dir.path(), &["--store"], &["--store <URL>", "value is required"]);

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use remote_object::Config;
 use remote_object::config::{
-    CHAIN_DEPTH_MAX, ID_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, INDEX_ENTRIES_MAX, KEPT_REPLY_BYTES_MAX, KEYED_BYTES_MAX,
-    KEYED_CALLS_MAX, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, PUT_UNKNOWN_MAX, REQUEST_TIMEOUT_MAX, SHARDS,
-    SHARED_ITEM_BYTES_MAX, TURN_CALLS_MAX, TURN_RUNNING_MAX, TYPE_NAME_BYTES_MAX,
+    CHAIN_DEPTH_MAX, DRAIN_NOTICE, ID_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, INDEX_ENTRIES_MAX, KEPT_REPLY_BYTES_MAX,
+    KEYED_BYTES_MAX, KEYED_CALLS_MAX, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, MAP_REFRESH, NODE_NAME_BYTES_MAX,
+    OWNER_WAIT_MAX, PUT_UNKNOWN_MAX, RELEASE_AFTER, REQUEST_TIMEOUT_MAX, SHARDS, SHARED_ITEM_BYTES_MAX, TURN_CALLS_MAX,
+    TURN_RUNNING_MAX, TYPE_NAME_BYTES_MAX,
 };
 
 use crate::{names, read, table};
@@ -33,7 +34,7 @@ fn settings(config: &Config) -> BTreeMap<String, String> {
 fn every_setting_stands_in_the_page_with_its_default() {
     let mut expected = settings(&Config::default());
     // TOML has no word for "none".
-    for none in ["public-url", "cache"] {
+    for none in ["public-url", "cache", "advertise", "node-name", "peer-tls-cert", "peer-tls-key", "peer-tls-ca"] {
         assert_eq!(expected.insert(none.into(), "none".into()), None);
     }
     // A table without entries would have no row.
@@ -49,6 +50,7 @@ fn every_setting_stands_in_the_page_with_its_default() {
 fn millis(duration: Duration) -> String {
     match duration.as_millis() {
         ms if ms.is_multiple_of(1000) => format!("{} s", ms / 1000),
+        ms if ms > 1000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
         ms => format!("{ms} ms"),
     }
 }
@@ -69,6 +71,11 @@ fn every_constant_stands_in_the_page_with_its_value() {
         ("LIST_LIMIT_MAX", LIST_LIMIT_MAX.to_string()),
         ("LIST_LIMIT_DEFAULT", LIST_LIMIT_DEFAULT.to_string()),
         ("REQUEST_TIMEOUT_MAX", millis(REQUEST_TIMEOUT_MAX)),
+        ("NODE_NAME_BYTES_MAX", NODE_NAME_BYTES_MAX.to_string()),
+        ("OWNER_WAIT_MAX", millis(OWNER_WAIT_MAX)),
+        ("MAP_REFRESH", millis(MAP_REFRESH)),
+        ("RELEASE_AFTER", millis(RELEASE_AFTER)),
+        ("DRAIN_NOTICE", millis(DRAIN_NOTICE)),
         ("SHARDS", SHARDS.to_string()),
         ("INDEX_ENTRIES_MAX", INDEX_ENTRIES_MAX.to_string()),
         ("SHARED_ITEM_BYTES_MAX", SHARED_ITEM_BYTES_MAX.to_string()),

@@ -35,6 +35,10 @@ pub struct Load {
     prefix: RwLock<String>,
     /// Who can be asked.
     servers: RwLock<Vec<SocketAddr>>,
+    /// Whether any of them is asked, or the same one until it fails.
+    any: AtomicBool,
+    /// What became of each call, while somebody wants to know.
+    seen: Mutex<Option<Vec<Seen>>>,
     /// Held by a client while it calls.
     calling: RwLock<()>,
     over: AtomicBool,
@@ -51,6 +55,8 @@ impl Load {
             recorder: RwLock::default(),
             prefix: RwLock::default(),
             servers: RwLock::default(),
+            any: AtomicBool::new(false),
+            seen: Mutex::default(),
             calling: RwLock::default(),
             over: AtomicBool::new(false),
             answered: AtomicU64::new(0),
@@ -68,6 +74,27 @@ impl Load {
     /// From here on these are asked.
     pub fn ask_of(&self, servers: &[SocketAddr]) {
         *self.servers.write().unwrap() = servers.to_vec();
+    }
+
+    /// From here on each call goes to any one of them.
+    pub fn ask_any_of(&self, servers: &[SocketAddr]) {
+        self.any.store(true, Ordering::SeqCst);
+        self.ask_of(servers);
+    }
+
+    /// From here on it is written down what becomes of each call.
+    pub fn watch(&self) {
+        *self.seen.lock().unwrap() = Some(Vec::new());
+    }
+
+    /// What has become of the calls since then.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone().unwrap_or_default()
+    }
+
+    /// The same, and no more from here on.
+    pub fn watched(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().take().unwrap_or_default()
     }
 
     /// Other counters, and a history of their own.
@@ -125,9 +152,27 @@ impl Load {
         self.over.load(Ordering::SeqCst)
     }
 
+    fn note(&self, id: &str, server: SocketAddr, asked: Instant, failed: Option<String>) {
+        if let Some(seen) = self.seen.lock().unwrap().as_mut() {
+            seen.push(Seen { id: id.to_owned(), server, asked, over: Instant::now(), failed });
+        }
+    }
+
     fn count(&self, code: String) {
         *self.codes.lock().unwrap().entry(code).or_default() += 1;
     }
+}
+
+/// What became of one question.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The counter.
+    pub id: String,
+    pub server: SocketAddr,
+    pub asked: Instant,
+    pub over: Instant,
+    /// Why it was not answered with what was asked for: `NotSent`, `Lost`, or the status and code.
+    pub failed: Option<String>,
 }
 
 /// One who calls and writes down.
@@ -185,7 +230,7 @@ impl Caller {
         loop {
             let recorder = load.recorder();
             let from = recorder.asked();
-            if let Told::Answer(answer) = self.ask("GET", &format!("/objects/counter/{id}"), "", "") {
+            if let Told::Answer(answer) = self.ask("GET", id, "", "", "") {
                 match value_of(&answer) {
                     Some(value) => recorder.read(id, from, value, answer.header("etag")),
                     None => load.wrong.lock().unwrap().push(format!("{id}: a read was answered {answer:?}")),
@@ -205,7 +250,6 @@ impl Caller {
     fn add(&mut self, id: &str, key: Option<&str>) {
         let load = Arc::clone(&self.load);
         load.asked.lock().unwrap().insert(id.to_owned());
-        let (path, body) = (format!("/objects/counter/{id}/add"), "{\"by\":1}");
         let key = key.map_or(String::new(), |key| format!("idempotency-key: {key}\r\n"));
         let headers = format!("content-type: application/json\r\n{key}");
         let began = Instant::now();
@@ -213,7 +257,7 @@ impl Caller {
         let from = recorder.asked();
         let mut may_have_happened = false;
         loop {
-            match self.ask("POST", &path, &headers, body) {
+            match self.ask("POST", id, "/add", &headers, "{\"by\":1}") {
                 Told::Answer(answer) => {
                     return match answer.body.trim().parse() {
                         Ok(value) => recorder.added(id, from, value, answer.header("etag")),
@@ -238,34 +282,46 @@ impl Caller {
         thread::sleep(Duration::from_millis(10 + self.load.below(60)));
     }
 
-    fn ask(&mut self, verb: &str, path: &str, headers: &str, body: &str) -> Told {
-        let server = {
-            let servers = self.load.servers.read().unwrap();
-            if servers.is_empty() {
-                return Told::NotExecuted;
-            }
-            servers[self.server % servers.len()]
-        };
-        let answer = match self.client.ask(server, verb, path, &format!("{TIMEOUT}{headers}"), body) {
+    /// Asks a counter, or a method of it.
+    fn ask(&mut self, verb: &str, id: &str, method: &str, headers: &str, body: &str) -> Told {
+        let Some(server) = self.choose() else { return Told::NotExecuted };
+        let (path, asked) = (format!("/objects/counter/{id}{method}"), Instant::now());
+        let answer = self.client.ask(server, verb, &path, &format!("{TIMEOUT}{headers}"), body);
+        let answer = match answer {
             Ok(answer) => answer,
             Err(why) => {
                 self.server += 1;
                 self.load.count(format!("{why:?}"));
+                self.load.note(id, server, asked, Some(format!("{why:?}")));
                 return if matches!(why, NoAnswer::NotSent) { Told::NotExecuted } else { Told::Unknown };
             }
         };
         if answer.status == 200 || (answer.status == 404 && verb == "GET") {
             self.load.answered.fetch_add(1, Ordering::SeqCst);
+            self.load.note(id, server, asked, None);
             return Told::Answer(answer);
         }
         let code = answer.code();
         self.load.count(code.clone());
+        self.load.note(id, server, asked, Some(format!("{} {code}", answer.status)));
         match (answer.status, code.as_str()) {
             (421 | 503 | 504, _) => self.server += 1,
             (429, _) | (409, "idempotency-key-in-use") => {}
             _ => self.load.wrong.lock().unwrap().push(format!("{verb} {path} was answered {answer:?}")),
         }
         if answer.is_not_executed() { Told::NotExecuted } else { Told::Unknown }
+    }
+
+    /// The server to be asked.
+    fn choose(&self) -> Option<SocketAddr> {
+        let servers = self.load.servers.read().unwrap();
+        let count = servers.len();
+        let at = if self.load.any.load(Ordering::SeqCst) {
+            self.load.below(count.max(1) as u64) as usize
+        } else {
+            self.server
+        };
+        servers.get(at % count.max(1)).copied()
     }
 }
 

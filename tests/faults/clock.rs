@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use super::book::skipped;
 use super::http::Client;
 use super::objectd::Objectd;
-use super::run::{Run, skipped};
+use super::run::Run;
 
 const YEAR_S: i64 = 365 * 24 * 3600;
 

@@ -1,11 +1,14 @@
 //! As much HTTP/1.1 as a client needs that wrote its questions itself, and that tells apart what was not sent from what
 //! was not answered.
 
+use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 const CONNECT_MAX: Duration = Duration::from_secs(2);
+/// Servers that come and go leave connections behind.
+const KEPT_MAX: usize = 8;
 
 /// An answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,17 +45,17 @@ pub enum NoAnswer {
     Lost,
 }
 
-/// A client with one connection at a time.
+/// A client with a connection to each server that it has asked.
 #[derive(Debug)]
 pub struct Client {
     /// How long it waits for an answer.
     patience: Duration,
-    open: Option<(SocketAddr, TcpStream)>,
+    kept: HashMap<SocketAddr, TcpStream>,
 }
 
 impl Client {
     pub fn new(patience: Duration) -> Self {
-        Self { patience, open: None }
+        Self { patience, kept: HashMap::new() }
     }
 
     /// Asks and waits.
@@ -64,8 +67,8 @@ impl Client {
         headers: &str,
         body: &str,
     ) -> Result<Answer, NoAnswer> {
-        let stream = match self.open.take() {
-            Some((address, stream)) if address == to => stream,
+        let stream = match self.kept.remove(&to) {
+            Some(stream) if is_open(&stream) => stream,
             _ => connect(to, self.patience).map_err(|_| NoAnswer::NotSent)?,
         };
         let length = body.len();
@@ -73,7 +76,10 @@ impl Client {
             format!("{verb} {path} HTTP/1.1\r\nhost: test\r\n{headers}content-length: {length}\r\n\r\n{body}");
         let answer = exchange(&stream, &request).map_err(|_| NoAnswer::Lost)?;
         if answer.header("connection") != Some("close") {
-            self.open = Some((to, stream));
+            if self.kept.len() >= KEPT_MAX {
+                self.kept.clear();
+            }
+            self.kept.insert(to, stream);
         }
         Ok(answer)
     }
@@ -88,6 +94,13 @@ fn connect(to: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(patience))?;
     Ok(stream)
+}
+
+/// Whether the other side has left a connection open, as far as one knows here.
+fn is_open(stream: &TcpStream) -> bool {
+    let peeked = stream.set_nonblocking(true).and_then(|()| stream.peek(&mut [0]));
+    let waits = peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+    waits && stream.set_nonblocking(false).is_ok()
 }
 
 fn exchange(mut stream: &TcpStream, request: &str) -> io::Result<Answer> {

@@ -8,7 +8,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 #![allow(clippy::disallowed_methods, reason = "real servers take real time")]
 
+#[allow(dead_code, reason = "a cluster's tests want more of it")]
+mod book;
 mod caches;
+#[allow(dead_code, reason = "a cluster's tests want more of the load")]
 mod clients;
 mod clock;
 mod cut;
@@ -16,6 +19,7 @@ mod freeze;
 mod http;
 mod kill;
 mod node;
+#[allow(dead_code, reason = "a cluster's tests want more of a process")]
 mod objectd;
 mod presence;
 mod proxy;

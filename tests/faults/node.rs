@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use super::book::skipped;
 use super::objectd::signal;
-use super::run::{Run, skipped};
+use super::run::Run;
 
 /// A JVM that starts on a busy machine, and a driver that notices.
 const BACK: Duration = Duration::from_secs(120);

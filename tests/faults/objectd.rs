@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::http::Client;
@@ -21,6 +21,23 @@ pub struct Objectd {
     log: PathBuf,
 }
 
+/// Where and how one is started.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub address: SocketAddr,
+    /// Words before the program, such as `ip netns exec one`.
+    pub before: Vec<String>,
+    /// Flags of its own.
+    pub flags: Vec<String>,
+}
+
+impl Place {
+    /// On this machine, on a port that nobody listens on now.
+    pub fn free() -> Self {
+        Self { address: free_address(), before: Vec::new(), flags: Vec::new() }
+    }
+}
+
 /// A port that nobody listens on now.
 pub fn free_address() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
@@ -35,10 +52,17 @@ pub fn signal(pid: u32, name: &str) {
 impl Objectd {
     /// Starts one under the name of a host, with the settings file of `dir`.
     pub fn start(dir: &Path, host: &str, environment: &[(&str, String)]) -> Self {
-        let address = free_address();
+        Self::start_at(&Place::free(), dir, host, environment)
+    }
+
+    /// The same, where one likes.
+    pub fn start_at(place: &Place, dir: &Path, host: &str, environment: &[(&str, String)]) -> Self {
+        let address = place.address;
         let log = dir.join(format!("{host}.log"));
         let file = File::options().create(true).append(true).open(&log).unwrap();
-        let mut command = Command::new(OBJECTD);
+        let mut words = place.before.iter().map(String::as_str).chain([OBJECTD]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("REMOTE_OBJECT_") {
                 command.env_remove(name);
@@ -47,6 +71,7 @@ impl Objectd {
         command.env("HOSTNAME", host).env("RUST_LOG", "info,scylla=error").env("RUST_BACKTRACE", "1");
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.arg("--config").arg(dir.join("objectd.toml")).arg("--listen").arg(address.to_string());
+        command.args(&place.flags);
         command.current_dir(dir).stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
         let child = command.spawn().unwrap_or_else(|error| panic!("{OBJECTD}: {error}"));
         Self { child, address, log }
@@ -78,6 +103,22 @@ impl Objectd {
     pub fn kill(&mut self) -> io::Result<()> {
         self.child.kill()?;
         self.child.wait().map(|_| ())
+    }
+
+    /// SIGTERM: it is to leave.
+    pub fn terminate(&self) {
+        signal(self.child.id(), "TERM");
+    }
+
+    /// Waits for it to end by itself; `None` when it does not.
+    pub fn ended(&mut self, within: Duration) -> Option<ExitStatus> {
+        let began = Instant::now();
+        loop {
+            match self.child.try_wait().unwrap() {
+                None if began.elapsed() < within => std::thread::sleep(Duration::from_millis(2)),
+                status => return status,
+            }
+        }
     }
 
     /// SIGSTOP: it stands still.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use remote_object::clock;
 use remote_object::error::{Kind, Outcome};
 use remote_object::model::{ObjectKey, Record, Register, Scan, Version};
-use remote_object::objects::{Answered, Args, Conditions, Freshness, Op, Reply, Request, Success, Tags};
+use remote_object::objects::{Answered, Args, Conditions, Freshness, Op, Reply, Request, Success, Tags, Way};
 use remote_object::storage::Datastore;
 use remote_object::{Config, Host, Service};
 use tokio::task::JoinHandle;
@@ -80,6 +80,8 @@ pub fn ask(host: &Host, key: ObjectKey, op: Op) -> Ask {
         deadline: clock::now() + Duration::from_secs(100_000),
         freshness: Freshness::default(),
         trace: None,
+        // As from another node: answered by this one or not at all. That calls look for their node is tried in `nodes`.
+        way: Some(Way::default()),
     };
     Ask { host: host.clone(), request }
 }
@@ -107,6 +109,12 @@ impl Ask {
 
     pub fn max_age(mut self, age: Duration) -> Self {
         self.request.freshness.max_age = Some(age);
+        self
+    }
+
+    /// Looks for its node, as calls from outside do.
+    pub fn anywhere(mut self) -> Self {
+        self.request.way = None;
         self
     }
 

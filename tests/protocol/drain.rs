@@ -91,7 +91,7 @@ async fn nothing_is_acknowledged_after_the_store_has_failed() {
         put.open();
         load.open();
         assert_eq!(failure(&edit.answer().await), (Kind::OutcomeUnknown, Outcome::Unknown));
-        assert_eq!(failure(&queued.answer().await), (Kind::StoreUnavailable, Outcome::NotExecuted));
+        assert_eq!(failure(&queued.answer().await), (Kind::WrongNode, Outcome::NotExecuted));
         assert_eq!(failure(&read.answer().await), (Kind::StoreUnavailable, Outcome::NotExecuted));
         let puts = (store.puts("a").len(), store.puts("b").len());
         for ask in [add(host, "b", 1), get(host, "b"), call(host, "b", "value", json!({})), delete(host, "a")] {

@@ -91,6 +91,12 @@ impl Tally {
         said.map_err(|error| TallyError::Failed(error.into()))
     }
 
+    /// Has another tell a third one.
+    pub async fn tell_round(&mut self, cx: &Context, by: Remote<Tally>, to: Remote<Tally>) -> Result<i64, TallyError> {
+        self.value += 1;
+        cx.call(by.tell(to, 1)).await.map_err(|error| TallyError::Failed(error.into()))
+    }
+
     /// Tells another, and then fails as it is told to.
     pub async fn tell_and(&mut self, cx: &Context, to: Remote<Tally>, then: String) -> Result<i64, TallyError> {
         let told = cx.call(to.add(1)).await.map_err(|error| TallyError::Failed(error.into()))?;

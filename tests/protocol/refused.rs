@@ -161,7 +161,7 @@ async fn a_conflict_with_a_later_owner_after_a_lost_put_leaves_its_calls_unknown
     intrude(&store, later, r#"{"value":50,"text":""}"#).await;
     gate.open();
     assert_eq!(failure(&edit.answer().await), (Kind::OutcomeUnknown, Outcome::Unknown));
-    assert_eq!(failure(&queued.answer().await), (Kind::StoreUnavailable, Outcome::NotExecuted));
+    assert_eq!(failure(&queued.answer().await), (Kind::WrongNode, Outcome::NotExecuted));
     assert_at_rest(host).await;
 }
 

@@ -75,7 +75,7 @@ async fn after_a_minute_of_silence_the_shard_is_taken_again_under_a_new_epoch() 
             edit.assert_waits();
             tokio::time::sleep(Duration::from_secs(10)).await;
             assert_eq!(failure(&edit.answer().await), (Kind::OutcomeUnknown, Outcome::Unknown));
-            assert_eq!(failure(&queued.answer().await), (Kind::StoreUnavailable, Outcome::NotExecuted));
+            assert_eq!(failure(&queued.answer().await), (Kind::WrongNode, Outcome::NotExecuted));
             assert_at_rest(host).await;
             store.calm();
             if lands {
@@ -163,7 +163,7 @@ async fn a_put_that_is_never_answered_holds_an_object_for_a_minute_and_not_for_e
     let queued = add(host, "a", 1).sent().await;
     tokio::time::sleep(Duration::from_secs(70)).await;
     assert_eq!(failure(&edit.answer().await), (Kind::OutcomeUnknown, Outcome::Unknown));
-    assert_eq!(failure(&queued.answer().await), (Kind::StoreUnavailable, Outcome::NotExecuted));
+    assert_eq!(failure(&queued.answer().await), (Kind::WrongNode, Outcome::NotExecuted));
     assert_at_rest(host).await;
     assert_eq!(number(&add(host, "a", 1).now().await), 2);
 }
@@ -184,7 +184,7 @@ async fn a_failed_call_of_a_turn_that_nobody_knows_of_was_certainly_not_executed
     opener.answer().await.unwrap();
     assert_eq!(failure(&edit.answer().await), (Kind::OutcomeUnknown, Outcome::Unknown));
     // It must not be told its own error either: what it saw may never have been.
-    assert_eq!(failure(&refused.answer().await), (Kind::StoreUnavailable, Outcome::NotExecuted));
+    assert_eq!(failure(&refused.answer().await), (Kind::WrongNode, Outcome::NotExecuted));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,13 +1,14 @@
-//! The fault test played for as long as one likes: `tests/faults` with its servers, told by the environment how long.
+//! The fault tests played for as long as one likes: `tests/faults` and `tests/cluster` with their servers, told by the
+//! environment how long.
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
-use crate::command::{cargo, run_counting};
+use crate::command::{Tally, cargo, run_counting};
 use crate::stack::Lease;
 use crate::steps::TESTS;
 
-/// How long, with which luck, and what befalls the server.
+/// How long, with which luck, and what befalls the servers.
 #[derive(Args)]
 pub(crate) struct Options {
     /// Minutes for all scenarios together
@@ -24,7 +25,7 @@ pub(crate) struct Options {
     only: Vec<Scenario>,
 }
 
-/// What befalls the server.
+/// What befalls a server, or, after `cluster-`, three of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum Scenario {
     /// `kill -9` at random moments.
@@ -39,18 +40,42 @@ enum Scenario {
     Caches,
     /// A wall clock that is off by years.
     Clock,
+    /// `kill -9` of any node of three, or of two at once.
+    ClusterKill,
+    /// SIGSTOP of any node, for less than the others watch and for more.
+    ClusterFreeze,
+    /// SIGTERM of a node, and of all of them in turn: no call may fail.
+    ClusterDrain,
+    /// Two processes with one name.
+    ClusterNames,
+    /// Wires between nodes and to the store cut, both ways or one; where this is not root they are not.
+    ClusterPartition,
 }
 
 impl Scenario {
-    /// The module of its test.
-    fn module(self) -> &'static str {
+    /// The test target it is in, and its module there.
+    fn place(self) -> (&'static str, &'static str) {
         match self {
-            Self::Kill => "kill::",
-            Self::Freeze => "freeze::",
-            Self::Cut => "cut::",
-            Self::Node => "node::",
-            Self::Caches => "caches::",
-            Self::Clock => "clock::",
+            Self::Kill => ("faults", "kill::"),
+            Self::Freeze => ("faults", "freeze::"),
+            Self::Cut => ("faults", "cut::"),
+            Self::Node => ("faults", "node::"),
+            Self::Caches => ("faults", "caches::"),
+            Self::Clock => ("faults", "clock::"),
+            Self::ClusterKill => ("cluster", "kill::"),
+            Self::ClusterFreeze => ("cluster", "freeze::"),
+            Self::ClusterDrain => ("cluster", "drain::"),
+            Self::ClusterNames => ("cluster", "names::"),
+            Self::ClusterPartition => ("cluster", "partition::"),
+        }
+    }
+
+    /// How many tests play it, each on a store of its own.
+    fn tests(self) -> u64 {
+        match self {
+            Self::ClusterKill | Self::ClusterFreeze | Self::ClusterNames => 2,
+            Self::ClusterDrain => 4,
+            _ => 1,
         }
     }
 }
@@ -62,15 +87,28 @@ impl Scenario {
 pub(crate) fn play(options: &Options) -> Result<()> {
     let chosen = if options.only.is_empty() { Scenario::value_variants() } else { &options.only };
     let _servers = Lease::take()?;
-    let mut command = cargo(&format!("{TESTS} --test faults -- --nocapture --test-threads 1"));
-    command.args(chosen.iter().map(|scenario| scenario.module()));
-    command.env("REQUIRE_BACKENDS", "1");
-    let seconds = options.minutes.map(|minutes| minutes * 60 / chosen.len() as u64);
+    let tests: u64 = chosen.iter().map(|scenario| scenario.tests()).sum();
+    let seconds = options.minutes.map(|minutes| minutes * 60 / tests);
     let told = [("FAULTS_SECONDS", seconds), ("FAULTS_ROUNDS", options.rounds), ("FAULTS_SEED", options.seed)];
-    command.envs(told.iter().filter_map(|(name, number)| Some((name, number.as_ref()?.to_string()))));
-    let played = run_counting(&mut command)?;
-    if played.failed > 0 || played.passed < chosen.len() as u64 {
-        bail!("of {} scenarios {} went well", chosen.len(), played.passed);
+    let mut total = Tally::default();
+    for target in ["faults", "cluster"] {
+        let modules: Vec<&str> = chosen
+            .iter()
+            .map(|scenario| scenario.place())
+            .filter(|place| place.0 == target)
+            .map(|place| place.1)
+            .collect();
+        if modules.is_empty() {
+            continue;
+        }
+        let mut command = cargo(&format!("{TESTS} --test {target} -- --nocapture --test-threads 1"));
+        command.args(modules);
+        command.env("REQUIRE_BACKENDS", "1");
+        command.envs(told.iter().filter_map(|(name, number)| Some((name, number.as_ref()?.to_string()))));
+        total.add(run_counting(&mut command)?);
+    }
+    if total.failed > 0 || total.passed < tests {
+        bail!("of {tests} tests {} went well", total.passed);
     }
     Ok(())
 }

@@ -35,7 +35,7 @@ enum Task {
     /// Kill the server with `kill -9` under load and look for lost, doubled and half writes
     #[command(disable_help_flag = true)]
     Crash(Rest),
-    /// Play faults of a server on the real stack: killed, frozen, cut off, its clock off by years
+    /// Play faults of one server and of three on the real stack: killed, frozen, cut off, drained, its clock off by years
     Faults(faults::Options),
     /// Measure beside bare axum and axum with Redis, or with --stack on Cassandra and memcached beside the driver alone; a
     /// full run writes docs/performance.md

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::*;
 use crate::cache::{Cache, Pools};
 use crate::clock::Random;
+use crate::locks::NodeId;
 use crate::objects::request::Conditions;
 use crate::prelude::*;
 use crate::storage::Memory;
@@ -38,9 +39,10 @@ impl Sum {
 
 async fn host() -> Host {
     let cache = Cache::new(Memory::store(), 1 << 20, Pools::default());
-    let locks = Locks::join(cache, "node", Random::seeded(1)).await.unwrap();
+    let node = NodeId { name: "node".into(), addr: String::new() };
+    let locks = Locks::join(cache, node, Random::seeded(1)).await.unwrap();
     let registry = Registry::new(&[TypeDef::of::<Sum>()], false).unwrap();
-    Host::new(registry, locks, Arc::default(), None)
+    Host::new(registry, locks, Arc::default(), None, None)
 }
 
 async fn add(host: &Host, id: &str, method: &str) -> (i64, Version) {
@@ -54,6 +56,7 @@ async fn add(host: &Host, id: &str, method: &str) -> (i64, Version) {
         deadline: clock::now() + Duration::from_secs(60),
         freshness: Freshness::default(),
         trace: None,
+        way: None,
     };
     let reply = host.answer(request).await.unwrap();
     (serde_json::from_slice(&reply.body).unwrap(), reply.tag.unwrap())

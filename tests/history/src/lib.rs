@@ -22,6 +22,8 @@
 
 mod check;
 mod record;
+mod shortest;
 
 pub use check::Counts;
 pub use record::{History, Moment, Op, Recorder, Tag};
+pub use shortest::Shortest;

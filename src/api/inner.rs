@@ -1,0 +1,134 @@
+//! What another node of this cluster asks: the question as it was put there, answered here or not at all.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method};
+use hyper::body::Body;
+
+use super::body;
+use super::extract::{Head, query_pairs};
+use super::layers::{Answer, Asked};
+use super::names::{AT, CHAIN, EPOCH, OWNER_LIFE, RESENT, SECRET, TIER};
+use super::problem::Refusal;
+use super::reply::{self, Shape};
+use super::routes::{self, Route};
+use super::stream::Proved;
+use crate::error::{Error, Kind, Result};
+use crate::model::{ObjectKey, ObjectUri};
+use crate::objects::{Args, Op, Request, Tier, TypeDef, Way};
+
+/// Whether a node of this cluster sends the request: by its certificate where there are certificates, else by the secret.
+pub(crate) fn is_one_of_us(asked: &Asked<'_>) -> bool {
+    if asked.api.host.config().peer_tls_cert.is_some() {
+        return Proved::is_in(&asked.parts.extensions);
+    }
+    let secret = asked.api.host.secret().as_bytes();
+    let shown = asked.parts.headers.get(SECRET).map_or(&b""[..], HeaderValue::as_bytes);
+    // In a time that does not depend on where they differ.
+    let differ = shown.iter().zip(secret).fold(0, |differ, (a, b)| differ | (a ^ b));
+    shown.len() == secret.len() && !secret.is_empty() && differ == 0
+}
+
+/// Answers a request for what stands behind the inner path.
+///
+/// # Errors
+/// The problem to answer.
+pub(crate) async fn answer<B>(asked: &Asked<'_>, path: &str, body: &mut B) -> Result<Answer, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin + Send,
+    B::Error: std::fmt::Display,
+{
+    let head = Head::read(&asked.parts.headers)?;
+    let (def, key, method) = match routes::parse(path)? {
+        Route::Object(type_name, id) => {
+            let def = &asked.api.type_entry(&type_name)?.def;
+            (def, ObjectKey::new(def.name, &id)?, None)
+        }
+        Route::Method(type_name, id, method) => {
+            let def = &asked.api.type_entry(&type_name)?.def;
+            (def, ObjectKey::new(def.name, &id)?, Some(method))
+        }
+        _ => return Err(Error::new(Kind::RouteNotFound, "nodes ask each other for objects alone").into()),
+    };
+    let op = read_op(asked, &head, def, method.as_deref(), body).await?;
+    let request = Request {
+        key: key.clone(),
+        op,
+        conditions: head.conditions.clone(),
+        idempotency_key: head.idempotency_key.map(str::to_owned),
+        deadline: asked.deadline(&head),
+        freshness: head.freshness,
+        trace: head.trace.map(Into::into),
+        way: Some(read_way(&asked.parts.headers)?),
+    };
+    match asked.host_answer(request).await {
+        Ok(reply) => {
+            let (at, tier) = (reply.at, reply.tier);
+            let mut answer = reply::response(asked, reply, Shape::default());
+            let headers = answer.headers_mut();
+            let tier = match tier {
+                Tier::L1 => "l1",
+                Tier::Shared(name) => name,
+                Tier::Store => "store",
+            };
+            headers.insert(TIER, HeaderValue::from_static(tier));
+            if let Some(at) = at.and_then(|at| HeaderValue::try_from(at.to_string()).ok()) {
+                headers.insert(AT, at);
+            }
+            Ok(answer)
+        }
+        Err(error) if error.kind() == Kind::WrongNode => {
+            let mut answer = asked.refuse(&error.into());
+            let (owner, epoch) = asked.api.host.owner(&key);
+            if let Some(owner) = owner.and_then(|owner| HeaderValue::try_from(&*owner).ok()) {
+                answer.headers_mut().insert(OWNER_LIFE, owner);
+            }
+            answer.headers_mut().insert(EPOCH, HeaderValue::from(epoch));
+            Ok(answer)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn read_op<B>(
+    asked: &Asked<'_>,
+    head: &Head<'_>,
+    def: &TypeDef,
+    method: Option<&str>,
+    body: &mut B,
+) -> Result<Op, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin + Send,
+    B::Error: std::fmt::Display,
+{
+    let text = body::read_json(asked, head, body, false).await?;
+    let Some(name) = method else {
+        return Ok(match asked.parts.method {
+            Method::GET => Op::Get,
+            Method::PUT => Op::Replace(text),
+            Method::PATCH => Op::Patch(text),
+            Method::DELETE => Op::Delete,
+            Method::POST => Op::Create((!text.is_empty()).then_some(text)),
+            _ => return Err(Error::new(Kind::MethodNotAllowed, "no node asks with this verb").into()),
+        });
+    };
+    let unknown =
+        || Error::new(Kind::MethodNotFound, format!("{} has no method {name} on the node that has it", def.name));
+    let method = def.method(name).ok_or_else(unknown)?;
+    let authorities = asked.api.host.authorities();
+    let args = match asked.parts.method {
+        Method::GET => Args::from_query(query_pairs(asked.parts.uri.query())?, method.params, authorities)?,
+        _ => Args::from_body(text, method.params, asked.api.limits().json_depth, authorities)?,
+    };
+    Ok(Op::Call(method, args))
+}
+
+fn read_way(headers: &HeaderMap) -> Result<Way> {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let chain = text(CHAIN).unwrap_or_default().split(' ').filter(|path| !path.is_empty());
+    let chain = chain.map(|path| ObjectUri::parse(path).map(|uri| uri.key().clone()));
+    let resent = text(RESENT).map(|version| version.parse()).transpose();
+    Ok(Way {
+        chain: chain.collect::<Result<_, _>>().map_err(|_| Error::bad_request("the chain of calls does not parse"))?,
+        resent: resent.map_err(|_| Error::bad_request("the version of a call that was sent before does not parse"))?,
+    })
+}

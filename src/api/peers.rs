@@ -1,0 +1,234 @@
+//! Asking another node of this cluster: the question to the host as an HTTP/2 request, its answer read back.
+//!
+//! The form is that of the public routes, below a path of its own and with a few headers more, so that nodes of different
+//! builds understand each other as long as clients do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH, IF_NONE_MATCH};
+use http::{HeaderValue, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::Client as Pool;
+#[cfg(not(feature = "tls"))]
+use hyper_util::client::legacy::connect::HttpConnector as Connector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::client::{GRACE, REPLY_BYTES_MAX, read_problem, read_tag, write_tags};
+use super::names::{
+    AT, CHAIN, EPOCH, IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, INNER, JSON, OWNER_LIFE, REQUEST_TIMEOUT, RESENT, SECRET,
+    TIER, TRACEPARENT,
+};
+#[cfg(feature = "tls")]
+use super::tls::{Connector, PeerTls};
+use crate::clock;
+use crate::config::Config;
+use crate::error::{Error, Kind, Result};
+use crate::model::Version;
+use crate::objects::{Forward, Forwarded, Op, Peer, Peers, Reply, Success, Tier, WireArgs};
+
+/// How long a connection to another node may take to be made.
+#[cfg(not(feature = "tls"))]
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often a connection is tried that has been silent, and how long the answer may take.
+const PING: Duration = Duration::from_secs(2);
+/// What may be under way of one answer, and of all on a connection, in bytes.
+const WINDOW: u32 = 1 << 20;
+
+/// The other nodes of this cluster. Connections are made when they are needed, one a node, and kept.
+#[derive(Debug)]
+pub(crate) struct Nodes {
+    pool: Pool<Connector, Full<Bytes>>,
+    secret: HeaderValue,
+}
+
+impl Nodes {
+    /// `secret` is what nodes show each other that have no certificates.
+    ///
+    /// # Errors
+    /// `config` when a certificate cannot be used.
+    pub(crate) fn new(secret: &str, config: &Config) -> Result<Self> {
+        let connector = connector(config)?;
+        let pool = Pool::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
+            .http2_only(true)
+            .http2_initial_stream_window_size(WINDOW)
+            .http2_initial_connection_window_size(16 * WINDOW)
+            .http2_keep_alive_interval(PING)
+            .http2_keep_alive_timeout(PING)
+            .build(connector);
+        let mut secret = HeaderValue::try_from(secret).map_err(|_| Error::internal("the secret is no header"))?;
+        secret.set_sensitive(true);
+        Ok(Self { pool, secret })
+    }
+}
+
+#[cfg(feature = "tls")]
+fn connector(config: &Config) -> Result<Connector> {
+    Ok(Connector::new(PeerTls::open(config)?))
+}
+
+#[cfg(not(feature = "tls"))]
+fn connector(_: &Config) -> Result<Connector> {
+    let mut connector = Connector::new();
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    Ok(connector)
+}
+
+impl Peers for Nodes {
+    fn ask(&self, peer: &Peer, asked: Forward) -> BoxFuture<'static, Forwarded> {
+        let edit = !is_view(&asked.op);
+        let deadline = asked.deadline;
+        let (pool, addr) = (self.pool.clone(), Arc::clone(&peer.addr));
+        let request = request(&addr, asked, &self.secret);
+        Box::pin(async move {
+            let request = match request {
+                Ok(request) => request,
+                Err(error) => return Forwarded::Answered(Err(error)),
+            };
+            let answered = async {
+                let response = match pool.request(request).await {
+                    Ok(response) => response,
+                    Err(error) => return unanswered(&addr, &error),
+                };
+                let (head, body) = response.into_parts();
+                match Limited::new(body, REPLY_BYTES_MAX).collect().await {
+                    Ok(body) => read(&addr, head.status, &head.headers, body.to_bytes(), edit),
+                    Err(error) => Forwarded::Lost(Error::store(format!("the answer of {addr} broke off: {error}"))),
+                }
+            };
+            let late = || Forwarded::Lost(Error::store("the node that was asked did not answer before the deadline"));
+            tokio::time::timeout_at(deadline + GRACE, answered).await.unwrap_or_else(|_| late())
+        })
+    }
+}
+
+fn is_view(op: &Op) -> bool {
+    match op {
+        Op::Get => true,
+        Op::Call(method, _) => method.is_view(),
+        _ => false,
+    }
+}
+
+fn request(addr: &str, asked: Forward, secret: &HeaderValue) -> Result<Request<Full<Bytes>>> {
+    let left = asked.deadline.saturating_duration_since(clock::now());
+    if left.is_zero() {
+        return Err(Error::new(Kind::DeadlineExceeded, "the deadline passed before the call was sent"));
+    }
+    let mut uri = format!("{}{INNER}{}", addr.trim_end_matches('/'), asked.key.path());
+    let (verb, body) = match asked.op {
+        Op::Get => (Method::GET, Bytes::new()),
+        Op::Replace(state) => (Method::PUT, state),
+        Op::Patch(patch) => (Method::PATCH, patch),
+        Op::Delete => (Method::DELETE, Bytes::new()),
+        Op::Create(state) => (Method::POST, state.unwrap_or_default()),
+        Op::Call(method, args) => {
+            uri.push('/');
+            uri.push_str(method.name);
+            match args.to_wire() {
+                WireArgs::Body(body) => (Method::POST, body),
+                WireArgs::Query(pairs) => {
+                    for (at, (name, value)) in pairs.iter().enumerate() {
+                        uri.push(if at == 0 { '?' } else { '&' });
+                        uri.push_str(name);
+                        uri.push('=');
+                        crate::model::percent_encode(value, &mut uri);
+                    }
+                    (Method::GET, Bytes::new())
+                }
+            }
+        }
+    };
+    let mut request = Request::builder().method(verb).uri(uri);
+    request = request
+        .header(SECRET, secret)
+        .header(CONTENT_TYPE, HeaderValue::from_static(JSON))
+        .header(REQUEST_TIMEOUT, format!("{:.6}", left.as_secs_f64().max(0.000_001)));
+    if let Some(key) = &asked.idempotency_key {
+        request = request.header(IDEMPOTENCY_KEY, key);
+    }
+    if let Some(tags) = &asked.conditions.if_match {
+        request = request.header(IF_MATCH, write_tags(tags));
+    }
+    if let Some(tags) = &asked.conditions.if_none_match {
+        request = request.header(IF_NONE_MATCH, write_tags(tags));
+    }
+    if let Some(age) = asked.freshness.max_age {
+        request = request.header(CACHE_CONTROL, format!("max-age={}", age.as_secs()));
+    }
+    if asked.freshness.only_if_cached {
+        request = request.header(CACHE_CONTROL, "only-if-cached");
+    }
+    if let Some(trace) = &asked.trace {
+        request = request.header(TRACEPARENT, &**trace);
+    }
+    if !asked.way.chain.is_empty() {
+        let chain: Vec<String> = asked.way.chain.iter().map(crate::model::ObjectKey::path).collect();
+        request = request.header(CHAIN, chain.join(" "));
+    }
+    if let Some(version) = asked.way.resent {
+        request = request.header(RESENT, version.to_string());
+    }
+    request.body(Full::new(body)).map_err(|error| Error::internal(format!("the call cannot be sent on: {error}")))
+}
+
+/// Whether it was sent at all decides what may have become of it.
+fn unanswered(addr: &str, error: &hyper_util::client::legacy::Error) -> Forwarded {
+    let detail = format!("{addr}: {error:?}");
+    if error.is_connect() || was_not_begun(error) {
+        let what = "the node that has the object cannot be reached";
+        Forwarded::Unsent(Error::new(Kind::WrongNode, what).with_detail(detail))
+    } else {
+        Forwarded::Lost(Error::store(detail))
+    }
+}
+
+/// HTTP/2 says so: the other node refused the stream, or went away before it came to it.
+fn was_not_begun(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .filter_map(|error| error.downcast_ref::<h2::Error>())
+        .any(|error| {
+            error.reason() == Some(h2::Reason::REFUSED_STREAM)
+                || (error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR))
+        })
+}
+
+fn read(addr: &str, status: StatusCode, headers: &HeaderMap, body: Bytes, edit: bool) -> Forwarded {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    if status.is_success() {
+        return Forwarded::Answered(Ok(Reply {
+            success: match status {
+                StatusCode::CREATED => Success::Created,
+                StatusCode::NO_CONTENT => Success::NoContent,
+                _ => Success::Ok,
+            },
+            body,
+            tag: headers.get(ETAG).and_then(read_tag),
+            at: text(AT).and_then(|at| at.parse::<Version>().ok()),
+            replayed: headers.contains_key(IDEMPOTENCY_REPLAYED),
+            tier: match text(TIER) {
+                Some("l1") => Tier::L1,
+                Some("memcached") => Tier::Shared("memcached"),
+                Some("redis") => Tier::Shared("redis"),
+                _ => Tier::Store,
+            },
+        }));
+    }
+    if status == StatusCode::MISDIRECTED_REQUEST {
+        let epoch = text(EPOCH).and_then(|epoch| epoch.parse().ok()).unwrap_or(0);
+        return Forwarded::Elsewhere(text(OWNER_LIFE).map(str::to_owned), epoch);
+    }
+    let error = read_problem(status, &body, edit);
+    match error.kind() {
+        Kind::RouteNotFound => Forwarded::Answered(Err(Error::internal(format!(
+            "the node at {addr} does not take this one for a node of its cluster: they have other secrets or certificates"
+        )))),
+        Kind::Draining => Forwarded::Unsent(Error::new(Kind::WrongNode, "the node that has the object leaves")),
+        _ => Forwarded::Answered(Err(error)),
+    }
+}

@@ -1,0 +1,126 @@
+//! The life of this node (rules R8 and R10): it joins, beats once a second, looks at the others, and begins another one when it
+//! was declared dead.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError, Weak};
+
+use tokio::sync::OnceCell;
+
+use super::incarnation::{self, BEAT};
+use super::members::{Members, Watch, read_up};
+use super::registers::NodeRow;
+use super::shards::Locks;
+use crate::clock::{self, Random};
+use crate::error::{Kind, Result};
+use crate::model::Register;
+
+impl Locks {
+    /// The life of now, put into the register if it is not there yet.
+    pub(super) async fn joined_life(&self) -> Result<Arc<str>> {
+        if self.caps.exclusive {
+            return Ok(self.life());
+        }
+        let mut joined = self.joined.lock().await;
+        let life = self.life();
+        if joined.as_ref() != Some(&life) {
+            if let Err(error) = incarnation::join(&self.cache, &life, &self.node).await {
+                // Its row may stand there, or come later: what is tried next is another life.
+                self.renew(&life);
+                if error.kind() == Kind::Config {
+                    self.stop(error.clone());
+                }
+                return Err(error);
+            }
+            tracing::info!(incarnation = &*life, node = self.node.name, address = self.node.addr, "joined");
+            *joined = Some(Arc::clone(&life));
+            self.see(&read_up(&self.cache).await?);
+        }
+        Ok(life)
+    }
+
+    pub(super) fn life(&self) -> Arc<str> {
+        Arc::clone(&self.life.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Another life instead of this one, unless there is one already.
+    fn renew(&self, life: &str) -> bool {
+        let mut current = self.life.write().unwrap_or_else(PoisonError::into_inner);
+        let is_this = **current == *life;
+        if is_this {
+            *current = new_life(&self.random);
+        }
+        is_this
+    }
+
+    /// This life is over (rule R8): everything under it is dropped, and another begins with the next take.
+    pub(super) fn fenced(&self, life: &str) {
+        if !self.renew(life) {
+            return;
+        }
+        tracing::error!(incarnation = life, "declared dead by another node; dropping everything and joining again");
+        self.end_all();
+    }
+
+    /// What the registers say of all nodes, as of now.
+    fn see(&self, rows: &[(String, NodeRow)]) {
+        let life = self.life();
+        let shards = self.taking.len() as u32;
+        let members = Members::new(rows, &life, self.leaving.load(Relaxed), shards);
+        self.members.send_if_modified(|known| {
+            let changed = **known != members;
+            if changed {
+                *known = Arc::new(members);
+            }
+            changed
+        });
+    }
+
+    /// One beat, and a look at the others: those that stand still are declared dead.
+    async fn beat(self: &Arc<Self>, watch: &mut Watch) -> Result<()> {
+        let life = self.joined_life().await?;
+        if incarnation::beat(&self.cache, &life).await?.is_none() {
+            self.fenced(&life);
+            watch.forget();
+            return Ok(());
+        }
+        let began = clock::now();
+        let mut rows = read_up(&self.cache).await?;
+        for still in watch.stand_still(&rows, &life, began) {
+            tracing::warn!(incarnation = still, "a node's beat stands still; it is declared dead");
+            incarnation::kill(&self.cache, &Register::node(&still), &self.node.name).await?;
+            let mut buried = self.buried.lock().unwrap_or_else(PoisonError::into_inner);
+            buried.insert(still.clone(), Arc::new(OnceCell::new_with(Some(()))));
+            rows.retain(|(id, _)| *id != still);
+        }
+        self.see(&rows);
+        Ok(())
+    }
+
+    /// Says in the register that this life is about to end.
+    pub(super) async fn say_leaving(&self) -> Result<()> {
+        self.leaving.store(true, Relaxed);
+        let life = self.life();
+        incarnation::drain(&self.cache, &life).await?;
+        self.see(&read_up(&self.cache).await?);
+        Ok(())
+    }
+}
+
+pub(super) fn new_life(random: &Random) -> Arc<str> {
+    random.next_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
+}
+
+/// Beats once a second, so that nobody takes this node for dead; looks at the others; moves shards.
+pub(super) async fn keep_beating(locks: Weak<Locks>) {
+    let mut watch = Watch::default();
+    loop {
+        tokio::time::sleep(BEAT).await;
+        let Some(locks) = locks.upgrade() else { return };
+        if let Err(error) = locks.beat(&mut watch).await {
+            tracing::warn!(?error, "a beat was not answered");
+            watch.forget();
+            continue;
+        }
+        locks.sweep();
+    }
+}

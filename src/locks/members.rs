@@ -1,0 +1,130 @@
+//! Who is up: what the registers say of all nodes, which of them stand still, and who should have what (rule R10).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::desired::desired;
+use super::incarnation::WATCH;
+use super::registers::{NodeRow, NodeState};
+use crate::cache::Cache;
+use crate::clock::Instant;
+use crate::error::Result;
+use crate::model::{Item, Register, Scan};
+
+/// Rows of one page of a scan.
+const PAGE: usize = 500;
+
+/// A node that is up.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Node {
+    /// Its incarnation.
+    pub(super) id: Arc<str>,
+    pub(super) name: Arc<str>,
+    /// Where other nodes reach it; empty when they do not.
+    pub(super) addr: Arc<str>,
+    drain: bool,
+}
+
+/// The nodes that are up, as they were a moment ago.
+#[derive(PartialEq, Eq, Debug, Default)]
+pub(super) struct Members {
+    up: Vec<Node>,
+    /// By shard: which of `up` should have it.
+    desired: Vec<Option<usize>>,
+}
+
+impl Members {
+    /// `me` is always among those who may have shards, though nobody else can reach it; unless it leaves.
+    pub(super) fn new(rows: &[(String, NodeRow)], me: &str, leaving: bool, shards: u32) -> Self {
+        let mut up: Vec<Node> = rows
+            .iter()
+            .map(|(id, row)| Node {
+                id: id.as_str().into(),
+                name: row.name.as_str().into(),
+                addr: row.addr.as_str().into(),
+                drain: row.drain || leaving && id == me,
+            })
+            .collect();
+        up.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+        let may = |node: &&Node| !node.drain && (!node.addr.is_empty() || *node.id == *me);
+        let of_name: HashMap<&str, usize> =
+            up.iter().enumerate().filter(|(_, node)| may(node)).map(|(at, node)| (&*node.name, at)).collect();
+        let find = |shard| desired(of_name.keys().copied(), shard).and_then(|name| of_name.get(name).copied());
+        let desired = (0..shards).map(find).collect();
+        Self { up, desired }
+    }
+
+    /// The node whose life this is, if it is up.
+    pub(super) fn find(&self, id: &str) -> Option<&Node> {
+        self.up.iter().find(|node| *node.id == *id)
+    }
+
+    /// Who should have a shard; nobody when all who could are leaving.
+    pub(super) fn desired(&self, shard: u32) -> Option<&Node> {
+        self.desired.get(shard as usize).copied().flatten().map(|at| &self.up[at])
+    }
+
+    /// Whether anybody but `me` may have shards.
+    pub(super) fn has_others(&self, me: &str) -> bool {
+        self.up.iter().any(|node| *node.id != *me && !node.drain && !node.addr.is_empty())
+    }
+}
+
+/// The rows of all that are up. A listing may be of before: it is a hint.
+pub(super) async fn read_up(cache: &Cache) -> Result<Vec<(String, NodeRow)>> {
+    let mut found = Vec::new();
+    each_register(cache, "node/", |id, value| {
+        if let Ok(row) = serde_json::from_slice::<NodeRow>(value)
+            && row.state == NodeState::Up
+        {
+            found.push((id.to_owned(), row));
+        }
+    })
+    .await?;
+    Ok(found)
+}
+
+/// Calls `see` with what follows the prefix in each register's name, and its value.
+pub(super) async fn each_register(cache: &Cache, prefix: &str, mut see: impl FnMut(&str, &[u8])) -> Result<()> {
+    let scan = Scan::Registers(prefix.into());
+    let mut after = None;
+    loop {
+        let page = cache.scan(&scan, after.as_deref(), PAGE).await?;
+        for item in &page.items {
+            let Item::Register(register, entry) = item else { continue };
+            if let Some(rest) = Register::name(register).strip_prefix(prefix) {
+                see(rest, &entry.value);
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// How long each other node's beat stands still, by this process's own monotonic clock.
+#[derive(Debug, Default)]
+pub(super) struct Watch(HashMap<String, (u64, Instant)>);
+
+impl Watch {
+    /// Own beats are not applied: a store that answers nobody would have everybody killed.
+    pub(super) fn forget(&mut self) {
+        self.0.clear();
+    }
+
+    /// Those who stood still for the whole of [`WATCH`]; to be asked at the end of a beat of one's own that was applied.
+    pub(super) fn stand_still(&mut self, rows: &[(String, NodeRow)], me: &str, now: Instant) -> Vec<String> {
+        self.0.retain(|id, _| rows.iter().any(|(up, _)| up == id));
+        let mut still = Vec::new();
+        for (id, row) in rows.iter().filter(|(id, _)| id != me) {
+            let seen = self.0.entry(id.clone()).or_insert((row.beat, now));
+            if seen.0 != row.beat {
+                *seen = (row.beat, now);
+            } else if now.saturating_duration_since(seen.1) >= WATCH {
+                still.push(id.clone());
+            }
+        }
+        still
+    }
+}

@@ -1,0 +1,170 @@
+//! Where an object is to be asked for (rule R11). What is known here of others is a hint: the one who is asked looks into the
+//! register, and says so when it is not his.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::members::each_register;
+use super::registers::ShardRow;
+use super::shards::Locks;
+use crate::cache::Cache;
+use crate::error::{Error, Kind, Result};
+use crate::model::{ObjectKey, Version};
+
+/// Where an object is to be asked for.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// Here: this node has its shard.
+    Here,
+    /// At another node.
+    There(Peer),
+}
+
+/// Another node, as far as one has to know it to ask it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Peer {
+    /// Its incarnation.
+    pub id: Arc<str>,
+    /// Where it is reached, such as `http://10.0.0.5:8080`.
+    pub addr: Arc<str>,
+    /// The start of the epoch that is known of the object's shard: every call that is sent now takes effect after it.
+    pub known: Version,
+}
+
+/// Who was seen to own a shard, and under which epoch.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(super) struct Seen {
+    pub(super) owner: Option<Arc<str>>,
+    pub(super) epoch: u32,
+}
+
+/// Who was seen to own what.
+#[derive(Debug)]
+pub(super) struct Map(RwLock<Vec<Seen>>);
+
+impl Map {
+    pub(super) fn new(shards: u32) -> Self {
+        Self(RwLock::new(vec![Seen::default(); shards as usize]))
+    }
+
+    pub(super) fn get(&self, shard: u32) -> Seen {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)[shard as usize].clone()
+    }
+
+    /// An earlier epoch says nothing new.
+    pub(super) fn learn(&self, shard: u32, owner: Option<&str>, epoch: u32) {
+        let mut map = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seen) = map.get_mut(shard as usize).filter(|seen| seen.epoch <= epoch) {
+            *seen = Seen { owner: owner.map(Arc::from), epoch };
+        }
+    }
+
+    /// Reads all registers of shards.
+    pub(super) async fn refresh(&self, cache: &Cache) -> Result<()> {
+        each_register(cache, "shard/", |number, value| {
+            if let (Ok(number), Ok(row)) = (number.parse(), serde_json::from_slice::<ShardRow>(value)) {
+                self.learn(number, row.owner.as_deref(), row.epoch);
+            }
+        })
+        .await
+    }
+}
+
+impl Locks {
+    /// Whether other processes may have objects of this store.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        !self.caps.exclusive
+    }
+
+    /// Whether other nodes are up that can have shards.
+    #[must_use]
+    pub fn has_others(&self) -> bool {
+        self.is_shared() && self.members.borrow().has_others(&self.life())
+    }
+
+    /// Where an object is to be asked for. Takes its shard when nobody has it and this node is the one that should.
+    ///
+    /// # Errors
+    /// `wrong-node` while its shard changes hands, or when its owner cannot be reached by anybody; `store-unavailable`.
+    pub async fn locate(self: &Arc<Self>, key: &ObjectKey) -> Result<Place> {
+        if self.held(key).is_some() {
+            return Ok(Place::Here);
+        }
+        self.ready()?;
+        let shard = self.shard_of(key);
+        if self.is_closing(shard) {
+            return Err(moving());
+        }
+        let me = self.life();
+        let members = self.members.borrow().clone();
+        let seen = self.map.get(shard);
+        if seen.owner.as_deref() == Some(&*me) {
+            self.take(key).await?;
+            return Ok(Place::Here);
+        }
+        let node = match seen.owner.as_deref().and_then(|owner| members.find(owner)) {
+            Some(owner) => owner,
+            None => match members.desired(shard) {
+                Some(node) if *node.id != *me => node,
+                _ => {
+                    self.take(key).await?;
+                    return Ok(Place::Here);
+                }
+            },
+        };
+        if node.addr.is_empty() {
+            return Err(owned_by(&node.name).with_detail(format!("{} has no address to be asked at", node.name)));
+        }
+        Ok(Place::There(Peer {
+            id: Arc::clone(&node.id),
+            addr: Arc::clone(&node.addr),
+            known: Version::new(seen.epoch, 0),
+        }))
+    }
+
+    /// The version before all that a call can have that is run here from now on.
+    #[must_use]
+    pub fn known_of(&self, key: &ObjectKey) -> Version {
+        Version::new(self.map.get(self.shard_of(key)).epoch, 0)
+    }
+
+    /// Takes note of who owns an object's shard, as another node says.
+    pub fn learn(&self, key: &ObjectKey, owner: Option<&str>, epoch: u32) {
+        self.map.learn(self.shard_of(key), owner, epoch);
+    }
+
+    /// Who owns an object's shard, as far as is known here, and under which epoch.
+    #[must_use]
+    pub fn owner_of(&self, key: &ObjectKey) -> (Option<Arc<str>>, u32) {
+        let seen = self.map.get(self.shard_of(key));
+        (seen.owner, seen.epoch)
+    }
+
+    /// Where the owner of an object is reached, as far as is known; for those who would rather ask it themselves.
+    #[must_use]
+    pub fn owner_addr(&self, key: &ObjectKey) -> Option<Arc<str>> {
+        if self.caps.exclusive {
+            return None;
+        }
+        let owner = self.map.get(self.shard_of(key)).owner?;
+        let addr = Arc::clone(&self.members.borrow().find(&owner)?.addr);
+        (!addr.is_empty()).then_some(addr)
+    }
+
+    /// Resolves once a life is no longer called up: no answer leaves it any more.
+    pub async fn gone(&self, id: &str) {
+        let mut members = self.members.subscribe();
+        let gone = members.wait_for(|members| members.find(id).is_none()).await.is_ok();
+        if !gone {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+pub(super) fn owned_by(name: &str) -> Error {
+    Error::new(Kind::WrongNode, "another node owns this object").with_field("owner", name)
+}
+
+pub(super) fn moving() -> Error {
+    Error::new(Kind::WrongNode, "this object is moving to another node")
+}

@@ -1,0 +1,218 @@
+//! Which node answers: this one, or another that is asked once (rules R11 and R12).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use super::context::Frame;
+use super::edit::Driven;
+use super::host::Host;
+use super::request::{Answered, Conditions, Freshness, Op};
+use crate::clock::{self, Instant};
+use crate::config::OWNER_WAIT_MAX;
+use crate::error::{Error, Kind, Outcome};
+use crate::locks::{Peer, Place};
+use crate::model::{ObjectKey, Version};
+
+const PAUSE_FIRST: Duration = Duration::from_millis(2);
+const PAUSE_MAX: Duration = Duration::from_millis(50);
+
+/// How other nodes of this cluster are asked.
+pub trait Peers: std::fmt::Debug + Send + Sync {
+    /// Sends the question to a node and waits for its answer until the deadline.
+    fn ask(&self, peer: &Peer, asked: Forward) -> BoxFuture<'static, Forwarded>;
+}
+
+/// A question to the node that has the object.
+#[derive(Clone, Debug)]
+pub struct Forward {
+    /// Which object.
+    pub key: ObjectKey,
+    /// What is asked.
+    pub op: Op,
+    /// Under which conditions.
+    pub conditions: Conditions,
+    /// The key under which it may be sent again.
+    pub idempotency_key: Option<String>,
+    /// When its answer is worth nothing any more.
+    pub deadline: Instant,
+    /// How old an answer of a read may be.
+    pub freshness: Freshness,
+    /// The trace it belongs to, a `traceparent`.
+    pub trace: Option<Arc<str>>,
+    /// What another node has to know beside.
+    pub way: Way,
+}
+
+/// How a call came to this node.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Way {
+    /// The objects whose methods wait for it, from the root call on.
+    pub chain: Vec<ObjectKey>,
+    /// It was sent before, and nobody knows what became of it: a version from before the first time.
+    pub resent: Option<Version>,
+}
+
+/// What came of asking another node.
+#[derive(Debug)]
+pub enum Forwarded {
+    /// Its answer.
+    Answered(Answered),
+    /// It has not the object. Who has its shard, as far as that one knows, and under which epoch.
+    Elsewhere(Option<String>, u32),
+    /// It was not reached, or has done nothing: the call has had no effect.
+    Unsent(Error),
+    /// It was sent and not answered.
+    Lost(Error),
+}
+
+/// A call on its way to its object.
+#[derive(Clone)]
+pub(super) struct Routed {
+    pub(super) op: Op,
+    pub(super) conditions: Conditions,
+    pub(super) idempotency_key: Option<String>,
+    pub(super) freshness: Freshness,
+    pub(super) frame: Arc<Frame>,
+}
+
+impl Routed {
+    fn is_view(&self) -> bool {
+        match &self.op {
+            Op::Get => true,
+            Op::Call(method, _) => method.is_view(),
+            _ => false,
+        }
+    }
+
+    /// Whether it may be sent again though nobody knows what became of it. The record tells a keyed call from its first
+    /// time; what an async edit has asked of others it does not.
+    fn is_repeatable(&self) -> bool {
+        let waits = matches!(&self.op, Op::Call(method, _) if method.run.is_async());
+        self.is_view() || (self.idempotency_key.is_some() && !waits)
+    }
+
+    fn forward(&self, resent: Option<Version>) -> Forward {
+        Forward {
+            key: self.frame.key.clone(),
+            op: self.op.clone(),
+            conditions: self.conditions.clone(),
+            idempotency_key: self.idempotency_key.clone(),
+            deadline: self.frame.deadline,
+            freshness: self.freshness,
+            trace: self.frame.trace.clone(),
+            way: Way { chain: self.frame.waiting(), resent },
+        }
+    }
+}
+
+/// What an attempt came to.
+enum Attempt {
+    Over(Answered),
+    /// It had no effect, and may be tried again.
+    Again(Error),
+    /// Nobody knows, and it may be sent again all the same.
+    Unknown(Error),
+}
+
+impl Host {
+    /// Answers here.
+    pub(super) async fn here(&self, call: Routed, driven: Driven) -> Answered {
+        if call.is_view() {
+            self.view(call.op, call.frame, call.freshness).await
+        } else {
+            self.edit(call.op, call.frame, call.conditions, call.idempotency_key.as_deref(), driven).await
+        }
+    }
+
+    /// Answers here, or asks the node that has the object. While the object has no owner the call waits, within its deadline.
+    pub(super) async fn routed(&self, call: Routed, driven: Driven) -> Answered {
+        if !self.0.locks.is_shared() {
+            return self.here(call, driven).await.map_err(no_owner);
+        }
+        let give_up = call.frame.deadline.min(clock::now() + OWNER_WAIT_MAX);
+        let known = self.0.locks.known_of(&call.frame.key);
+        let mut resent = None;
+        let mut pause = PAUSE_FIRST;
+        loop {
+            let why = match self.attempt(&call, driven, resent).await {
+                Attempt::Over(answer) => return answer.map_err(no_owner),
+                Attempt::Again(error) => error,
+                Attempt::Unknown(error) => {
+                    resent = resent.or(Some(known));
+                    error
+                }
+            };
+            if clock::now() + pause >= give_up {
+                return Err(match resent {
+                    Some(_) if !call.is_view() => why_unknown(&why),
+                    _ => no_owner(why),
+                });
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    async fn attempt(&self, call: &Routed, driven: Driven, resent: Option<Version>) -> Attempt {
+        let locks = &self.0.locks;
+        match locks.locate(&call.frame.key).await {
+            Ok(Place::Here) => {
+                let again = Routed { frame: call.frame.again(resent), ..call.clone() };
+                let answer = self.here(again, driven).await;
+                self.judge(call, answer, resent)
+            }
+            Ok(Place::There(peer)) => {
+                let Some(peers) = &self.0.peers else {
+                    let what = "this program has no client to ask other nodes with";
+                    return Attempt::Over(Err(Error::new(Kind::StoreUnavailable, what)));
+                };
+                let forwarded = tokio::select! {
+                    forwarded = peers.ask(&peer, call.forward(resent)) => forwarded,
+                    // Whatever it did, no answer of its will come.
+                    () = locks.gone(&peer.id) => Forwarded::Lost(Error::store("the node that was asked is gone")),
+                };
+                match forwarded {
+                    Forwarded::Answered(answer) => self.judge(call, answer, resent),
+                    Forwarded::Elsewhere(owner, epoch) => {
+                        locks.learn(&call.frame.key, owner.as_deref(), epoch);
+                        Attempt::Again(Error::new(Kind::WrongNode, "this object is moving to another node"))
+                    }
+                    Forwarded::Unsent(error) => Attempt::Again(error),
+                    Forwarded::Lost(error) if call.is_repeatable() => Attempt::Unknown(error),
+                    Forwarded::Lost(error) => Attempt::Over(Err(why_unknown(&error))),
+                }
+            }
+            Err(error) if error.kind() == Kind::WrongNode => Attempt::Again(error),
+            Err(error) => Attempt::Over(Err(error)),
+        }
+    }
+
+    fn judge(&self, call: &Routed, answer: Answered, resent: Option<Version>) -> Attempt {
+        match answer {
+            Err(error) if error.kind() == Kind::WrongNode => Attempt::Again(error),
+            Err(error) if error.kind() == Kind::OutcomeUnknown && call.is_repeatable() && resent.is_none() => {
+                Attempt::Unknown(error)
+            }
+            // The first time runs still: its answer is this one's.
+            Err(error) if error.kind() == Kind::IdempotencyKeyInUse && resent.is_some() => Attempt::Again(error),
+            answer => Attempt::Over(answer),
+        }
+    }
+}
+
+/// Between nodes one is told which other one it is; anybody else that there is none now.
+pub(super) fn no_owner(error: Error) -> Error {
+    if error.kind() != Kind::WrongNode {
+        return error;
+    }
+    let detail = format!("{error:?}");
+    let outcome = error.outcome();
+    Error::new(Kind::StoreUnavailable, "no node has this object at present").with_detail(detail).with_outcome(outcome)
+}
+
+fn why_unknown(error: &Error) -> Error {
+    let what = "the call was sent to the node that has the object, and not answered: it may have taken effect";
+    Error::new(Kind::OutcomeUnknown, what).with_detail(format!("{error:?}")).with_outcome(Outcome::Unknown)
+}

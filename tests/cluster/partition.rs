@@ -1,0 +1,116 @@
+//! Partitions: each node and the store stand in a network namespace of their own, and wires between two of them are cut, both
+//! ways or one; then they are mended.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::book::{self, Book};
+use super::cluster::{BACK, Cluster, NODES};
+use super::net::Net;
+use super::objectd::Place;
+use super::servers::has;
+
+/// The place of the store, behind those of the nodes.
+const STORE: usize = NODES;
+/// Shorter than a node is watched, and longer.
+const CUT: (u64, u64) = (1_000, 8_000);
+const CUT_LONG: (u64, u64) = (1_000, 30_000);
+
+/// A Redis that keeps every write, in a place of the network.
+struct Redis(Child);
+
+impl Redis {
+    fn start(net: &Net, dir: &Path) -> Self {
+        let address = SocketAddr::from((net.address(STORE), 6379));
+        let mut words = net.inside(STORE);
+        words.extend(["redis-server", "--protected-mode", "no", "--save", ""].map(str::to_owned));
+        words.extend(["--appendonly", "yes", "--appendfsync", "always"].map(str::to_owned));
+        words.extend(["--port".to_owned(), address.port().to_string(), "--bind".to_owned(), address.ip().to_string()]);
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).current_dir(dir).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let redis = Self(command.spawn().unwrap());
+        let end = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err() {
+            assert!(Instant::now() < end, "redis-server does not start at {address}");
+            thread::sleep(Duration::from_millis(10));
+        }
+        redis
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Says aloud that there can be no network here; that is no failure, wherever it is.
+pub fn skipped(why: &io::Error) {
+    let line = format!("SKIPPED partitions: no network can be made here, which needs root and `ip`: {why}\n");
+    let _ = io::stderr().write_all(line.as_bytes());
+}
+
+/// Wires to cut, each from a place to another, and what that is.
+fn choose(cluster: &Cluster) -> (Vec<(usize, usize)>, String) {
+    let one = cluster.any();
+    let other = (one + 1 + cluster.load.below(NODES as u64 - 1) as usize) % NODES;
+    let name = |at: usize| if at == STORE { "the store".to_owned() } else { cluster.nodes[at].name.clone() };
+    let both = |one: usize, other: usize| {
+        (vec![(one, other), (other, one)], format!("between {} and {}", name(one), name(other)))
+    };
+    let way = |from: usize, to: usize| (vec![(from, to)], format!("from {} to {}", name(from), name(to)));
+    match cluster.round() % 6 {
+        1 => both(one, STORE),
+        2 => both(one, other),
+        3 => way(one, STORE),
+        4 => way(STORE, one),
+        5 => way(one, other),
+        // A node that reaches the store alone.
+        _ => {
+            let others = (0..NODES).filter(|at| *at != one);
+            (others.flat_map(|at| [(one, at), (at, one)]).collect(), format!("between {} and the others", name(one)))
+        }
+    }
+}
+
+#[test]
+fn on_redis_wires_between_nodes_and_to_the_store_may_be_cut_both_ways_or_one() {
+    let alone = book::alone();
+    if !has("redis-server") {
+        return;
+    }
+    let net = match Net::new(NODES + 1) {
+        Ok(net) => net,
+        Err(why) => return skipped(&why),
+    };
+    let files = tempfile::tempdir().unwrap();
+    let redis = Redis::start(&net, files.path());
+    let config = book::redis(&format!("{}:6379", net.address(STORE)));
+    let book = Book::open("cluster-partition-redis", &config, alone);
+    book.settings(&config, "");
+    let place = |at| Place { address: (net.address(at), 8080).into(), before: net.inside(at), flags: Vec::new() };
+    let mut cluster = Cluster::of(book, (0..NODES).map(place).collect(), Vec::new());
+    let mut tale = fs::File::create(cluster.dir.path().join("cuts")).unwrap();
+    while cluster.goes_on(6) {
+        cluster.answers(200, BACK, "nothing is answered before the cut");
+        let (wires, what) = choose(&cluster);
+        let (from, to) = if cluster.is_long() { CUT_LONG } else { CUT };
+        let time = cluster.between(from, to);
+        writeln!(tale, "round {}: {what}, for {time:?}", cluster.round()).unwrap();
+        wires.iter().for_each(|(from, to)| net.cut(*from, *to));
+        thread::sleep(time);
+        // Two nodes of three and the store see each other, whatever is cut.
+        cluster.answers(20, BACK, &format!("nothing is answered while the wire is cut {what}"));
+        net.mend();
+        cluster.answers(200, BACK, "nothing is answered with whole wires again");
+        cluster.look();
+    }
+    cluster.end();
+    drop(redis);
+}

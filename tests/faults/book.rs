@@ -1,0 +1,327 @@
+//! The books of a scenario: a store, clients at work on it, and what befalls them told in rounds; a look at everything
+//! that was seen, and what is kept when it cannot be.
+//!
+//! Who serves is none of its business: one node (`run.rs`), or a cluster (`tests/cluster`).
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use remote_object::Config;
+use remote_object::model::ObjectKey;
+use remote_object::storage::{Datastore, open, schema_apply};
+use tempfile::TempDir;
+use test_history::{Counts, History};
+use tokio::runtime::Runtime;
+
+use super::clients::{Caller, Load};
+use super::servers::Server;
+
+/// After so many looks the clients turn to new counters: a history is judged whole, so it must not grow for ever.
+const LOOKS_OF_A_HISTORY: u32 = 10;
+/// What is wrong once may show a thousand times.
+const LINES_MAX: usize = 20;
+/// So little room in L1 that most objects are loaded again and again.
+const L1_BYTES: u64 = 20_000;
+/// A call whose client has lost its answer may run until its deadline is over: so often, and after such pauses, what is in
+/// the store is compared with what is read anew.
+const COMPARED: u32 = 4;
+const COMPARED_AFTER: Duration = Duration::from_millis(1_500);
+
+/// The books of a scenario under way.
+pub struct Book {
+    pub load: Arc<Load>,
+    /// The servers' files.
+    pub dir: TempDir,
+    name: String,
+    seed: u64,
+    clients: Vec<JoinHandle<()>>,
+    /// The store, seen past objectd.
+    store: Arc<dyn Datastore>,
+    runtime: Runtime,
+    began: Instant,
+    rounds: u32,
+    looks: u32,
+    counts: Counts,
+    _alone: Alone,
+}
+
+/// One scenario at a time: two would take each other's time.
+pub type Alone = MutexGuard<'static, ()>;
+
+pub fn alone() -> Alone {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a run is told by its environment; see `cargo xtask faults`.
+fn told(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}; it is a number")))
+}
+
+impl Book {
+    /// Opens the store of a scenario, and sets its clients to work.
+    pub fn open(name: &str, config: &Config, alone: Alone) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let store = runtime.block_on(async {
+            // Nodes that have just begun may be slow to agree on tables; to ask once more is what is to be done then.
+            let mut tries = 0;
+            while let Err(error) = schema_apply(config).await {
+                tries += 1;
+                assert!(tries < 5, "no tables: {error:?}");
+                tokio::time::sleep(Duration::from_secs(2)).await;
+            }
+            open(config).await.unwrap()
+        });
+        let seed = told("FAULTS_SEED").unwrap_or_else(of_now);
+        let load = Load::new(seed);
+        load.begin(format!("{name}-{:x}", of_now()));
+        println!("{name}: seed {seed}");
+        let dir = tempfile::Builder::new().prefix("objectd-faults-").tempdir().unwrap();
+        Self {
+            clients: load.clients(),
+            load,
+            dir,
+            name: name.to_owned(),
+            seed,
+            store,
+            runtime,
+            began: Instant::now(),
+            rounds: 0,
+            looks: 0,
+            counts: Counts::default(),
+            _alone: alone,
+        }
+    }
+
+    /// Writes the settings of its servers: this store, and the caches of this URL.
+    pub fn settings(&self, config: &Config, cache: &str) {
+        let Config { store, allow_periodic, accept_weak_durability, .. } = config;
+        let text = format!(
+            "store = \"{store}\"\ncache = \"{cache}\"\nallow-periodic = {allow_periodic}\n\
+             accept-weak-durability = {accept_weak_durability}\n[limits]\nl1-bytes = {L1_BYTES}\n"
+        );
+        fs::write(self.dir.path().join("objectd.toml"), text).unwrap();
+    }
+
+    /// Whether there is another round: `rounds` of them, unless the environment says how many or how long.
+    pub fn goes_on(&mut self, rounds: u32) -> bool {
+        self.rounds += 1;
+        let of_time = told("FAULTS_SECONDS").map(|seconds| self.began.elapsed() < Duration::from_secs(seconds));
+        match (told("FAULTS_ROUNDS"), of_time) {
+            (None, None) => self.rounds <= rounds,
+            (rounds, of_time) => rounds.is_none_or(|rounds| u64::from(self.rounds) <= rounds) && of_time != Some(false),
+        }
+    }
+
+    /// Whether it is played for longer than tests have time for.
+    pub fn is_long(&self) -> bool {
+        told("FAULTS_ROUNDS").is_some() || told("FAULTS_SECONDS").is_some()
+    }
+
+    pub fn round(&self) -> u32 {
+        self.rounds
+    }
+
+    /// Some time between the two.
+    pub fn between(&self, from_ms: u64, to_ms: u64) -> Duration {
+        Duration::from_millis(from_ms + self.load.below(to_ms - from_ms))
+    }
+
+    pub fn sleep(&self, from_ms: u64, to_ms: u64) {
+        thread::sleep(self.between(from_ms, to_ms));
+    }
+
+    /// Waits until so many more calls have been answered.
+    #[track_caller]
+    pub fn answers(&self, more: u64, within: Duration, why: &str) {
+        let (began, before) = (Instant::now(), self.load.answered());
+        while self.load.answered() < before + more {
+            if began.elapsed() > within {
+                self.fail(vec![format!("{why}: {} answers within {within:?}", self.load.answered() - before)]);
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Lets the clients pause, reads every counter, compares it with the store, and judges everything that was seen so
+    /// far. There must be a server that answers.
+    #[track_caller]
+    pub fn look(&mut self) {
+        let load = Arc::clone(&self.load);
+        let quiet = load.quiet();
+        let mut caller = Caller::new(&self.load);
+        let objects = self.load.objects();
+        objects.iter().for_each(|id| caller.read(id, true));
+        let mut wrong = self.load.wrong();
+        match self.load.recorder().check() {
+            Ok(counts) => {
+                wrong.extend(self.differs_from_the_store(&objects));
+                self.looks += 1;
+                if self.looks.is_multiple_of(LOOKS_OF_A_HISTORY) {
+                    self.counts.add(counts);
+                    self.load.begin(format!("{}-{:x}", self.name, of_now()));
+                }
+            }
+            Err(lines) => wrong.extend(lines),
+        }
+        drop(quiet);
+        if !wrong.is_empty() {
+            self.fail(wrong);
+        }
+    }
+
+    /// What is in the store must be what was read last.
+    fn differs_from_the_store(&self, objects: &[String]) -> Vec<String> {
+        let mut differ: Vec<(String, u64)> = Vec::new();
+        for tried in 0..COMPARED {
+            if tried > 0 {
+                thread::sleep(COMPARED_AFTER);
+                let mut caller = Caller::new(&self.load);
+                differ.iter().for_each(|(id, _)| caller.read(id, true));
+            }
+            let again: Vec<String> = differ.iter().map(|(id, _)| id.clone()).collect();
+            let histories = self.load.recorder().histories();
+            let differs = |id: &String| {
+                let (there, read) = (self.in_the_store(id)?, histories.get(id)?.greatest());
+                (there != read).then(|| (id.clone(), there))
+            };
+            differ = if tried == 0 { objects } else { &again }.iter().filter_map(differs).collect();
+            if differ.is_empty() {
+                break;
+            }
+        }
+        let histories = self.load.recorder().histories();
+        let told = |(id, there): &(String, u64)| {
+            format!("{id}: the store has {there}, and {} was read", histories.get(id).map_or(0, History::greatest))
+        };
+        differ.iter().map(told).collect()
+    }
+
+    /// What the store has of a counter, if it says so.
+    fn in_the_store(&self, id: &str) -> Option<u64> {
+        let key = ObjectKey::new("counter", id).unwrap();
+        let loaded = self.runtime.block_on(self.store.load(&key)).ok()?;
+        let state =
+            loaded.map_or(serde_json::Value::Null, |loaded| serde_json::from_slice(&loaded.record.state).unwrap());
+        Some(state["value"].as_u64().unwrap_or(0))
+    }
+
+    /// A last look, and the end.
+    #[track_caller]
+    pub fn end(mut self) {
+        self.look();
+        self.load.end();
+        self.clients.drain(..).for_each(|client| client.join().unwrap());
+        if let Ok(counts) = self.load.recorder().check() {
+            self.counts.add(counts);
+        }
+        let Counts { adds, reads, unknown, unknown_found } = self.counts;
+        println!(
+            "{}: {} rounds in {:.0} s; {adds} adds acknowledged, all found once; {unknown} left open, of which \
+             {unknown_found} took effect; {reads} reads; otherwise answered: {:?}",
+            self.name,
+            self.rounds.saturating_sub(1),
+            self.began.elapsed().as_secs_f64(),
+            self.load.codes()
+        );
+        assert!(adds > 0 && reads > 0, "nothing happened, so nothing was shown");
+    }
+
+    /// Tells what is wrong, keeps what explains it, and ends the test.
+    #[track_caller]
+    pub fn fail(&self, wrong: Vec<String>) -> ! {
+        let kept = self.keep(&wrong);
+        let lines = wrong.iter().take(LINES_MAX).map(String::as_str).collect::<Vec<_>>().join("\n  ");
+        panic!(
+            "{}, seed {}, round {}: {} things are wrong; histories and logs are in {}\n  {lines}",
+            self.name,
+            self.seed,
+            self.rounds,
+            wrong.len(),
+            kept.display()
+        );
+    }
+
+    /// The servers' logs, all histories, and of those that cannot be the fewest answers that show it.
+    fn keep(&self, wrong: &[String]) -> PathBuf {
+        let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("faults-{}-{}", self.name, self.seed));
+        fs::create_dir_all(&to).unwrap();
+        for file in fs::read_dir(self.dir.path()).unwrap().flatten().filter(|file| file.path().is_file()) {
+            let _ = fs::copy(file.path(), to.join(file.file_name()));
+        }
+        fs::write(to.join("wrong"), wrong.join("\n")).unwrap();
+        let (mut all, mut shortest) = (String::new(), String::new());
+        for (object, mut history) in self.load.recorder().histories() {
+            history.sort();
+            history.0.iter().for_each(|op| all += &format!("{object}: {op}\n"));
+            if let Some(short) = history.shortest() {
+                shortest += &format!("{object}:\n{short}\n");
+            }
+        }
+        fs::write(to.join("histories"), all).unwrap();
+        fs::write(to.join("shortest"), shortest).unwrap();
+        to
+    }
+}
+
+/// Nobody calls any more, however it ended.
+impl Drop for Book {
+    fn drop(&mut self) {
+        self.load.end();
+    }
+}
+
+/// The settings of a store in Cassandra of this test binary's own.
+pub fn cassandra(hosts: &str) -> Config {
+    let mut config = Config::default();
+    config.store = format!("cassandra://{hosts}/{}", keyspace());
+    config.allow_periodic = true;
+    config
+}
+
+/// The settings of a store in Redis that nobody else uses.
+pub fn redis(address: &str) -> Config {
+    let mut config = Config::default();
+    config.store = format!("redis://{address}/0?prefix=faults-{:x}:", of_now());
+    config.accept_weak_durability = true;
+    config
+}
+
+/// The URL of caches; none of none.
+pub fn url_of(caches: &[Server]) -> String {
+    let caches: Vec<String> = caches.iter().map(|cache| cache.address.to_string()).collect();
+    if caches.is_empty() { String::new() } else { format!("memcached://{}", caches.join(",")) }
+}
+
+/// A keyspace that no other process of this machine uses: two servers of one name on one store would end each other.
+/// They stay, since to make one takes seconds.
+fn keyspace() -> &'static str {
+    static KEYSPACE: OnceLock<(String, File)> = OnceLock::new();
+    let (name, _) = KEYSPACE.get_or_init(|| {
+        let lock = |number| {
+            let name = format!("objectd_faults_{number}");
+            let path = std::env::temp_dir().join(format!("remote-object-{name}.lock"));
+            let file = File::options().create(true).truncate(false).write(true).open(path).unwrap();
+            file.try_lock().is_ok().then_some((name, file))
+        };
+        (0..).find_map(lock).expect("one of them is free")
+    });
+    name
+}
+
+/// A number that was never before.
+pub fn of_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64
+}
+
+/// Says aloud that a scenario cannot be played here.
+pub fn skipped<T>(name: &str, why: &str) -> Option<T> {
+    let required = std::env::var("REQUIRE_BACKENDS").is_ok_and(|set| !set.is_empty() && set != "0");
+    assert!(!required, "{name} cannot be played: {why}");
+    // The harness captures what `eprintln!` writes, and shows it of failed tests alone.
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("SKIPPED {name}: {why}\n").as_bytes());
+    None
+}

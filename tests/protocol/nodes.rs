@@ -1,0 +1,214 @@
+//! Several nodes on one store: any takes any request, and nothing is lost or doubled when they come and go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use remote_object::error::Kind;
+use remote_object::prelude::*;
+use remote_object::storage::Datastore;
+use remote_object::{CallError, Client, Service};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::objects::{Tally, TallyError};
+use super::store::{Gate, On, Plan, Scripted, shared_memory};
+
+/// A node with a socket.
+struct Node {
+    service: Service,
+    store: Arc<Scripted>,
+    url: String,
+    client: Client,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<()>,
+}
+
+impl Node {
+    async fn start(inner: &Arc<dyn Datastore>, name: &str) -> Self {
+        let store = Scripted::over(Arc::clone(inner));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let builder = Service::builder().datastore("shared", Arc::clone(&store) as _).node_name(name).advertise(&url);
+        let service = builder.build().await.unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let running = service.clone();
+        let serving = tokio::spawn(async move {
+            let stopped = async move { drop(stopped.await) };
+            running.run(listener, stopped).await.unwrap();
+        });
+        Self { service, store, client: Client::new(&url).unwrap(), url, stop: Some(stop), serving }
+    }
+
+    async fn drain(mut self) {
+        drop(self.stop.take());
+        self.serving.await.unwrap();
+    }
+
+    /// Neither its beats nor its reads and writes come through any more, nor any answer.
+    fn freeze(&self) -> Gate {
+        let gate = Gate::shut();
+        for on in [On::Cas, On::Get, On::Put] {
+            self.store.always(on, "", Plan::Before(gate.clone()));
+        }
+        gate
+    }
+}
+
+fn tally(id: usize) -> Remote<Tally> {
+    Remote::new(format!("t{id}"))
+}
+
+/// Until each has seen the others, and has what it should have.
+async fn settle() {
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+}
+
+#[tokio::test]
+async fn any_node_takes_any_request() {
+    let inner = shared_memory();
+    let nodes = [Node::start(&inner, "a").await, Node::start(&inner, "b").await, Node::start(&inner, "c").await];
+    for round in 1..=3 {
+        for id in 0..60 {
+            let node = &nodes[(id + round) % 3];
+            assert_eq!(node.client.call(tally(id).add(1)).await.unwrap(), round as i64);
+        }
+    }
+    for node in &nodes {
+        for id in 0..60 {
+            assert_eq!(node.client.call(tally(id).value()).await.unwrap(), 3);
+            // In the process, too.
+            assert_eq!(node.service.host().call(tally(id).value()).await.unwrap(), 3);
+        }
+    }
+    // An error of the method's own is the same from wherever it is.
+    for node in &nodes {
+        let refused = node.client.call(tally(7).refuse(1)).await.unwrap_err().method();
+        assert_eq!(refused, Some(TallyError::Refused { value: 4 }));
+    }
+}
+
+#[tokio::test]
+async fn calls_between_objects_go_from_node_to_node_and_rings_are_named() {
+    let inner = shared_memory();
+    let nodes = [Node::start(&inner, "a").await, Node::start(&inner, "b").await, Node::start(&inner, "c").await];
+    settle().await;
+    for id in 0..30 {
+        let node = &nodes[id % 3];
+        assert_eq!(node.client.call(tally(id).tell(tally(id + 100), 5)).await.unwrap(), 5);
+        assert_eq!(node.client.call(tally(id + 200).ask(tally(id + 100))).await.unwrap(), 5);
+    }
+    for id in 0..12 {
+        let (one, other) = (tally(id + 300), tally(id + 400));
+        let ring = nodes[id % 3].client.call(one.tell_round(other.clone(), one.clone())).await.unwrap_err();
+        let CallError::Failed(error) = ring else { panic!("{ring:?}") };
+        assert_eq!(error.kind(), Kind::CallCycle, "{error:?}");
+        let way = [one.uri().to_string(), other.uri().to_string(), one.uri().to_string()];
+        assert_eq!(error.fields()["cycle"], serde_json::json!(way));
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_drains_hands_over_without_a_failed_call() {
+    let inner = shared_memory();
+    let (first, second) = (Node::start(&inner, "a").await, Node::start(&inner, "b").await);
+    settle().await;
+    let client = second.client.clone();
+    let (over, mut told) = oneshot::channel::<()>();
+    let load = tokio::spawn(async move {
+        let mut sent = 0;
+        let mut longest = Duration::ZERO;
+        while told.try_recv().is_err() {
+            let began = remote_object::clock::now();
+            // Without a key: nothing of it could be sent again.
+            client.call(tally(sent % 50).add(1)).await.unwrap_or_else(|error| panic!("{sent}: {error:?}"));
+            longest = longest.max(began.elapsed());
+            sent += 1;
+        }
+        (sent, longest)
+    });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    first.drain().await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    over.send(()).unwrap();
+    let (sent, longest) = load.await.unwrap();
+    assert!(sent > 100, "{sent}");
+    assert!(longest < Duration::from_secs(2), "{longest:?}");
+    let mut sum = 0;
+    for id in 0..50 {
+        sum += second.client.call(tally(id).value()).await.unwrap();
+    }
+    assert_eq!(sum, sent as i64);
+}
+
+#[tokio::test]
+async fn calls_go_on_within_seconds_when_a_node_freezes() {
+    let inner = shared_memory();
+    let (first, second) = (Node::start(&inner, "a").await, Node::start(&inner, "b").await);
+    settle().await;
+    for id in 0..20 {
+        second.client.call(tally(id).add(1)).await.unwrap();
+    }
+    let gate = first.freeze();
+    let began = remote_object::clock::now();
+    // Typed clients send a key: what may have run is asked again of the next owner, and answered once.
+    let calls = (0..20).map(|id| {
+        let client = second.client.clone();
+        tokio::spawn(async move {
+            loop {
+                match client.call(tally(id).add(1).idempotency_key("k")).await {
+                    Ok(value) => return value,
+                    Err(error) => {
+                        assert!(began.elapsed() < Duration::from_secs(12), "{error:?}");
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                }
+            }
+        })
+    });
+    for value in futures_util::future::join_all(calls).await {
+        assert_eq!(value.unwrap(), 2);
+    }
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    first.store.calm();
+    gate.open();
+    settle().await;
+    for id in 0..20 {
+        assert_eq!(first.client.call(tally(id).value()).await.unwrap(), 2);
+    }
+}
+
+#[tokio::test]
+async fn the_inner_routes_answer_nobody_else() {
+    let inner = shared_memory();
+    let node = Node::start(&inner, "a").await;
+    node.client.call(tally(1).add(1)).await.unwrap();
+    let ask = async |headers: &str| {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = tokio::net::TcpStream::connect(&node.url["http://".len()..]).await.unwrap();
+        let head = format!("GET /_nodes/objects/tally/t1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    let secret = node.service.host().secret().to_owned();
+    assert_eq!(secret.len(), 32);
+    for headers in ["", "remote-object-secret: \r\n", &format!("remote-object-secret: {}\r\n", &secret[..31])] {
+        let answer = ask(headers).await;
+        assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("route-not-found"), "{answer}");
+    }
+    assert!(ask(&format!("remote-object-secret: {secret}\r\n")).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn the_second_of_two_hosts_with_one_name_says_so() {
+    let inner = shared_memory();
+    let first = Node::start(&inner, "a").await;
+    let builder =
+        Service::builder().datastore("shared", Arc::clone(&inner)).node_name("a").advertise("http://127.0.0.1:1");
+    let error = builder.build().await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Config);
+    assert!(error.message().contains("--node-name") && error.message().contains(&first.url), "{error}");
+    first.client.call(tally(1).add(1)).await.unwrap();
+}
