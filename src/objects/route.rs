@@ -1,6 +1,7 @@
 //! Which node answers: this one, or another that is asked once (rules R11 and R12).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -43,6 +44,8 @@ pub struct Forward {
     pub trace: Option<Arc<str>>,
     /// What another node has to know beside.
     pub way: Way,
+    /// Set when it begins to be sent: before that it has had no effect, whatever happens.
+    pub sent: Arc<AtomicBool>,
 }
 
 /// How a call came to this node.
@@ -50,6 +53,8 @@ pub struct Forward {
 pub struct Way {
     /// The objects whose methods wait for it, from the root call on.
     pub chain: Vec<ObjectKey>,
+    /// A version from before all that the call can be: an owner of an earlier epoch must not run it.
+    pub known: Version,
     /// It was sent before, and nobody knows what became of it: a version from before the first time.
     pub resent: Option<Version>,
 }
@@ -93,7 +98,7 @@ impl Routed {
         self.is_view() || (self.idempotency_key.is_some() && !waits)
     }
 
-    fn forward(&self, resent: Option<Version>) -> Forward {
+    fn forward(&self, known: Version, resent: Option<Version>) -> Forward {
         Forward {
             key: self.frame.key.clone(),
             op: self.op.clone(),
@@ -102,7 +107,8 @@ impl Routed {
             deadline: self.frame.deadline,
             freshness: self.freshness,
             trace: self.frame.trace.clone(),
-            way: Way { chain: self.frame.waiting(), resent },
+            way: Way { chain: self.frame.waiting(), known, resent },
+            sent: Arc::default(),
         }
     }
 }
@@ -168,10 +174,15 @@ impl Host {
                     let what = "this program has no client to ask other nodes with";
                     return Attempt::Over(Err(Error::new(Kind::StoreUnavailable, what)));
                 };
+                let forward = call.forward(peer.known, resent);
+                let sent = Arc::clone(&forward.sent);
                 let forwarded = tokio::select! {
-                    forwarded = peers.ask(&peer, call.forward(resent)) => forwarded,
+                    forwarded = peers.ask(&peer, forward) => forwarded,
                     // Whatever it did, no answer of its will come.
-                    () = locks.gone(&peer.id) => Forwarded::Lost(Error::store("the node that was asked is gone")),
+                    () = locks.gone(&peer.id) => {
+                        let gone = Error::new(Kind::WrongNode, "the node that was asked is gone");
+                        if sent.load(Ordering::Acquire) { Forwarded::Lost(gone) } else { Forwarded::Unsent(gone) }
+                    }
                 };
                 match forwarded {
                     Forwarded::Answered(answer) => self.judge(call, answer, resent),
@@ -179,8 +190,14 @@ impl Host {
                         locks.learn(&call.frame.key, owner.as_deref(), epoch);
                         Attempt::Again(Error::new(Kind::WrongNode, "this object is moving to another node"))
                     }
-                    Forwarded::Unsent(error) => Attempt::Again(error),
-                    Forwarded::Lost(error) if call.is_repeatable() => Attempt::Unknown(error),
+                    Forwarded::Unsent(error) => {
+                        locks.look_again(&call.frame.key, &peer).await;
+                        Attempt::Again(error)
+                    }
+                    Forwarded::Lost(error) if call.is_repeatable() => {
+                        locks.look_again(&call.frame.key, &peer).await;
+                        Attempt::Unknown(error)
+                    }
                     Forwarded::Lost(error) => Attempt::Over(Err(why_unknown(&error))),
                 }
             }
