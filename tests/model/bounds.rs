@@ -16,6 +16,8 @@ pub struct Bounds {
     pub deletes: u8,
     /// New edits in one turn.
     pub batch: u8,
+    /// Versions that one owner may use.
+    pub versions: u8,
     /// Whether additions have keys. The record has room for one of them.
     pub keyed: bool,
     /// Calls sent again by their key.
@@ -63,6 +65,7 @@ const BASE: Bounds = Bounds {
     fails: 0,
     deletes: 0,
     batch: 1,
+    versions: 15,
     keyed: false,
     retries: 0,
     unknown: 0,
@@ -79,7 +82,7 @@ pub const CONFIRM: Bounds = Bounds { name: "confirm", adds: 2, unknown: 1, ..BAS
 /// R3: three owners, without the help of read repair.
 pub const SEAL: Bounds = Bounds { name: "seal", nodes: 3, epochs: 3, gets: 2, ..BASE };
 
-/// R3: three owners, each read repaired, and the last one loads twice.
+/// R3: three owners that put once, each read repaired, and one of them loads twice.
 pub const SEAL_REPAIRED: Bounds = Bounds {
     name: "seal, repaired",
     store: Store::Ordered { repairs: true },
@@ -87,6 +90,7 @@ pub const SEAL_REPAIRED: Bounds = Bounds {
     epochs: 3,
     adds: 2,
     gets: 2,
+    versions: 1,
     evictions: 1,
     ..BASE
 };
@@ -95,10 +99,11 @@ pub const SEAL_REPAIRED: Bounds = Bounds {
 pub const VERSIONS: Bounds = Bounds { name: "versions", adds: 2, evictions: 1, ..BASE };
 
 /// R7: the shard goes to another node, and back.
-pub const RELEASE: Bounds = Bounds { name: "release", epochs: 3, adds: 2, gets: 1, releases: 2, unknown: 1, ..BASE };
+pub const RELEASE: Bounds = Bounds { name: "release", epochs: 3, releases: 2, unknown: 1, ..BASE };
 
 /// The same on a store that checks the version before.
-pub const RELEASE_CONDITIONAL: Bounds = Bounds { name: "release, conditional", store: Store::Conditional, ..RELEASE };
+pub const RELEASE_CONDITIONAL: Bounds =
+    Bounds { name: "release, conditional", store: Store::Conditional, adds: 2, ..RELEASE };
 
 /// R4: an activation is lost in the midst of a put.
 pub const UNSETTLED: Bounds =
@@ -108,16 +113,8 @@ pub const UNSETTLED: Bounds =
 pub const KEYS: Bounds = Bounds { name: "keys", adds: 2, gets: 1, keyed: true, retries: 1, ..BASE };
 
 /// The same on a store that checks the version before, with more going wrong.
-pub const KEYS_CONDITIONAL: Bounds = Bounds {
-    name: "keys, conditional",
-    store: Store::Conditional,
-    nodes: 3,
-    epochs: 3,
-    retries: 2,
-    drops: 1,
-    refusals: 1,
-    ..KEYS
-};
+pub const KEYS_CONDITIONAL: Bounds =
+    Bounds { name: "keys, conditional", store: Store::Conditional, retries: 2, drops: 1, refusals: 1, ..KEYS };
 
 /// R13: a keyed call, a deletion, and the call again.
 pub const DELETION: Bounds = Bounds { name: "deletion", deletes: 1, keyed: true, retries: 1, ..BASE };

@@ -22,6 +22,7 @@
 //! | stored replies after the put, not from the working copy | [`KEYS`] |
 //! | CAS `Unknown` may land | [`KEYS_CONDITIONAL`] |
 //! | the horizon, when keys are forgotten by count; by time | [`KEYS_CONDITIONAL`] |
+//! | a call runs under the epoch it was sent for, and no other (not in §9) | [`KEYS_CONDITIONAL`] |
 //! | keys outlive the object | [`DELETION`] |
 //! | an ETag for each call, not for the turn | [`TURNS`] |
 //! | L2 entry by version, not by age or presence | [`CACHE`] |
@@ -48,7 +49,7 @@ use node::Protocol;
 use rules::Rule;
 
 /// More states than this, and a model is no small one.
-const STATES_MAX: usize = 3_000_000;
+const STATES_MAX: usize = 6_000_000;
 
 /// The protocol keeps its promises in every state of this model.
 fn keeps_its_promises(bounds: Bounds) {
@@ -116,6 +117,7 @@ broken! {
     the_knowledge_that_an_unknown_cas_may_land: UnknownMayLand in KEYS_CONDITIONAL;
     the_horizon_of_keys_forgotten_by_count: HorizonOfTheCounted in KEYS_CONDITIONAL;
     the_horizon_of_keys_forgotten_by_time: HorizonOfTheTimed in KEYS_CONDITIONAL;
+    the_refusal_of_calls_for_a_later_epoch: CallsForTheirEpoch in KEYS_CONDITIONAL;
     keys_that_outlive_the_object: KeysOutliveTheObject in DELETION;
     an_etag_for_each_call: TagForEachCall in TURNS;
     the_version_of_a_cached_entry: CacheByVersion in CACHE;

@@ -116,8 +116,21 @@ impl Protocol {
         !world.calls.iter().any(waits) && kinds.iter().all(|kind| calls_left(world, &self.bounds, *kind) == 0)
     }
 
+    /// Whether any answer of this node can still leave. A dead one goes on in the belief that it may: its puts are to be
+    /// reckoned with, its answers and takes are not (to others, one that takes is one that is killed right after).
+    pub fn may_answer(&self, world: &World, node: u8) -> bool {
+        let confirms = self.keeps(Rule::Confirm) && self.keeps(Rule::ConfirmForEveryAnswer);
+        world.lives[node as usize] != Life::Dead || !confirms
+    }
+
     /// `step` leads to `world`.
     pub fn to(&self, found: &mut Found, step: Step, mut world: World) {
+        for call in 0..CALLS {
+            let its = world.calls[call];
+            if its.stage == Stage::Settled && !self.may_answer(&world, its.node) {
+                world.calls[call].stage = Stage::Unknown;
+            }
+        }
         world.tidy(&self.bounds);
         found.push((step, world));
     }
@@ -129,7 +142,7 @@ impl Protocol {
             for known in if matches!(late, Late::Kill(_)) { &[true, false][..] } else { &[true] } {
                 let mut world = *from;
                 world.land(at, *known);
-                self.to(found, Step::Lands(late, *known), world);
+                self.to(found, Step::LateCas(late, *known), world);
             }
         }
         for victim in (0..NODES).filter(|victim| from.lives[*victim] == Life::Dying) {
@@ -137,14 +150,11 @@ impl Protocol {
             world.lives[victim] = Life::Dead;
             self.to(found, Step::Spreads(victim as u8), world);
         }
-        for (at, put) in from.puts.iter().enumerate() {
+        for (at, put) in from.puts.iter().enumerate().filter(|_| !self.bounds.ordered()) {
             let Some(put) = put else { continue };
-            let replicas = if self.bounds.ordered() { 0..3 } else { 0..1 };
-            for replica in replicas.filter(|replica| put.missing >> replica & 1 == 1) {
-                let mut world = *from;
-                world.arrive(at, replica, &self.bounds);
-                self.to(found, Step::Arrives { version: put.record.version, replica }, world);
-            }
+            let mut world = *from;
+            world.land_put(at);
+            self.to(found, Step::Lands(put.record.version), world);
         }
     }
 }
@@ -167,7 +177,7 @@ impl Protocol {
     }
 
     fn look(&self, from: &World, node: u8, found: &mut Found) {
-        if self.next_epoch(from, node, from.shard) <= self.bounds.epochs {
+        if self.next_epoch(from, node, from.shard) <= self.bounds.epochs && self.may_answer(from, node) {
             let mut world = *from;
             world.nodes[node as usize].started = true;
             world.nodes[node as usize].seen = Some(Seen { shard: from.shard, killed: false });
@@ -244,13 +254,14 @@ impl Protocol {
             self.seal(from, node, &active, found);
             self.turns(from, node, found);
         }
-        if let Some(shown) = active.shown {
+        if let Some(shown) = active.shown.filter(|_| self.may_answer(from, node)) {
             self.get(from, node, shown, found);
         }
         self.leave_the_object(from, node, &hold, &active, found);
     }
 
-    /// One read of my own row for all that is settled.
+    /// One read of my own row for all that is settled. Who is fenced does nothing any more, which needs no step but to tell
+    /// those that wait.
     fn confirm(&self, from: &World, node: u8, hold: &Hold, found: &mut Found) {
         let early = !self.keeps(Rule::ConfirmAfterTheAck);
         let joins = |call: u8| match from.calls[call as usize].stage {
@@ -259,11 +270,10 @@ impl Protocol {
             _ => false,
         };
         let news = |active: Active| !active.seal && active.shown != Some(active.record.reply());
-        if !calls_of(from, node).any(joins) && !hold.active.is_some_and(news) {
-            return;
-        }
+        let is_asked = calls_of(from, node).any(joins) || hold.active.is_some_and(news);
+        let is_waited_for = calls_of(from, node).any(|call| from.calls[call as usize].stage == Stage::Queued);
         let life = from.lives[node as usize];
-        if life != Life::Dead {
+        if life != Life::Dead && is_asked {
             let mut world = *from;
             for call in calls_of(from, node).filter(|call| joins(*call)) {
                 match from.calls[call as usize].stage {
@@ -279,7 +289,7 @@ impl Protocol {
             }
             self.to(found, Step::Confirm { node, up: true }, world);
         }
-        if life != Life::Up {
+        if life != Life::Up && is_waited_for {
             let mut world = *from;
             self.lose_the_hold(&mut world, node);
             world.nodes[node as usize] = Node { started: true, gone: true, ..Node::default() };

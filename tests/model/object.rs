@@ -15,22 +15,30 @@ impl Protocol {
         for record in cached().filter(|record| hold.index != Version::default() && record.version == hold.index) {
             self.activate(*from, node, *record, "the cache, by the index", found);
         }
-        let pairs: &[(usize, usize)] = if self.bounds.ordered() { &[(0, 1), (0, 2), (1, 2)] } else { &[(0, 0)] };
-        for pair in pairs {
-            let mut world = *from;
-            let mut record = world.read(0, *pair, self.bounds.repairs());
-            if !self.keeps(Rule::KeysInTheRecord) {
-                let beside = world.read(1, *pair, self.bounds.repairs());
-                record = Record { kept: beside.kept, horizon: beside.horizon, ..record };
-            }
-            for record in cached().filter(|cached| cached.version == record.version) {
-                self.activate(world, node, *record, "the cache, by the store's version", found);
-            }
-            self.activate(world, node, record, "the store", found);
+        if !self.bounds.ordered() {
+            self.load_from(*from, node, [0, 0], found);
+        } else {
+            let pairs = [[0, 1], [0, 2], [1, 2]];
+            let all =
+                pairs.into_iter().flat_map(|pair| from.when_asked(pair).into_iter().map(move |world| (world, pair)));
+            all.for_each(|(world, pair)| self.load_from(world, node, pair, found));
         }
         if !self.keeps(Rule::CacheByVersion) {
             cached().for_each(|record| self.activate(*from, node, *record, "the cache, for it is there", found));
         }
+    }
+
+    /// From the newest of what these two replicas have; or from the cache, if it has the same version.
+    fn load_from(&self, mut world: World, node: u8, pair: [usize; 2], found: &mut Found) {
+        let mut record = world.read(0, pair, self.bounds.repairs());
+        if !self.keeps(Rule::KeysInTheRecord) {
+            let beside = world.read(1, pair, self.bounds.repairs());
+            record = Record { kept: beside.kept, horizon: beside.horizon, ..record };
+        }
+        for cached in world.cache.iter().flatten().filter(|cached| cached.version == record.version) {
+            self.activate(world, node, *cached, "the cache, by the store's version", found);
+        }
+        self.activate(world, node, record, "the store", found);
     }
 
     fn activate(&self, mut world: World, node: u8, record: Record, from: &'static str, found: &mut Found) {
@@ -53,12 +61,16 @@ impl Protocol {
     }
 
     pub fn seal(&self, from: &World, node: u8, active: &Active, found: &mut Found) {
-        if active.seal {
+        if active.seal && self.versions_left(from, node) {
             let mut world = *from;
             let version = self.next_version(&mut world, node, active.record.version);
             self.put(&mut world, node, Record { version, ..active.record });
             self.to(found, Step::Seal { node, version }, world);
         }
+    }
+
+    fn versions_left(&self, world: &World, node: u8) -> bool {
+        world.nodes[node as usize].hold.is_some_and(|hold| hold.seq < self.bounds.versions)
     }
 
     /// Every successful edit and every seal takes the next one.
@@ -91,11 +103,15 @@ impl Protocol {
     /// R4: what the store says to the put under way.
     pub fn answer_to_put(&self, from: &World, node: u8, active: &Active, found: &mut Found) {
         let put = active.put.expect("a put under way");
-        if self.rows(put).all(|(row, record)| from.is_stored(row, &record, &self.bounds)) {
-            let mut world = *from;
-            self.settle(&mut world, node);
-            self.to(found, Step::Stored(node), world);
-        } else if !self.bounds.ordered() && !from.puts.iter().flatten().any(|on_its_way| on_its_way.record == put) {
+        if self.bounds.ordered() {
+            let one = |worlds: Vec<World>, (row, record): (u8, Record)| {
+                worlds.into_iter().flat_map(|world| world.when_stored(row, &record)).collect()
+            };
+            let stored: Vec<World> = self.rows(put).fold(vec![*from], one);
+            stored.into_iter().for_each(|world| self.settle(world, node, found));
+        } else if from.replicas[0][0].version == put.version {
+            self.settle(*from, node, found);
+        } else if !from.puts.iter().flatten().any(|under_way| under_way.record == put) {
             self.conflict(from, node, found);
         }
         if from.is_unseen(&put) && from.spent.refusals < self.bounds.refusals {
@@ -120,32 +136,34 @@ impl Protocol {
     }
 
     /// The put is in the store: what its turn answers joins the next confirm.
-    fn settle(&self, world: &mut World, node: u8) {
+    fn settle(&self, mut world: World, node: u8, found: &mut Found) {
         world.nodes[node as usize].hold.as_mut().expect("a hold").unsettled = false;
-        let active = active(world, node);
+        let active = active(&mut world, node);
         let put = active.put.take().expect("a put under way");
         let only_sealed = put.ver == active.record.ver;
         active.record = put;
         active.seal = false;
-        if only_sealed {
+        // Whoever answers now publishes now.
+        if only_sealed || !self.keeps(Rule::Confirm) || !self.keeps(Rule::ConfirmAfterTheAck) {
             active.shown = Some(put.reply());
         }
         if self.bounds.cache {
             world.nodes[node as usize].hold.as_mut().expect("a hold").index = put.version;
         }
-        for call in calls_of(world, node) {
+        for call in calls_of(&world, node) {
             match world.calls[call as usize].stage {
                 Stage::Written => {
                     let reply = world.calls[call as usize].reply;
-                    self.settled(world, node, call, reply);
+                    self.settled(&mut world, node, call, reply);
                 }
                 Stage::Early => {
                     let reply = world.calls[call as usize].reply;
-                    answer(world, call, reply);
+                    answer(&mut world, call, reply);
                 }
                 _ => {}
             }
         }
+        self.to(found, Step::Stored(node), world);
     }
 
     /// Everything this reply saw is settled.
@@ -213,7 +231,8 @@ impl Protocol {
 
 impl Protocol {
     pub fn turns(&self, from: &World, node: u8, found: &mut Found) {
-        let new = |kind| calls_left(from, &self.bounds, kind);
+        let epoch = from.nodes[node as usize].hold.expect("a hold").epoch;
+        let new = |kind| if self.versions_left(from, node) { calls_left(from, &self.bounds, kind) } else { 0 };
         let mut batches = vec![];
         if calls_of(from, node).any(|call| from.calls[call as usize].stage == Stage::Queued) {
             batches.push(Batch::Waiting);
@@ -226,7 +245,9 @@ impl Protocol {
             batches.push(Batch::Two(Kind::Add, Kind::Fail));
         }
         if from.spent.retries < self.bounds.retries {
-            let again = (0..CALLS as u8).filter(|call| is_open(&from.calls[*call as usize]));
+            let later = |call: &Call| call.quote.epoch() > epoch && self.keeps(Rule::CallsForTheirEpoch);
+            let may = |call: &Call| is_open(call) && !later(call);
+            let again = (0..CALLS as u8).filter(|call| may(&from.calls[*call as usize]));
             batches.extend(again.map(Batch::Again));
         }
         for batch in batches {
@@ -280,7 +301,10 @@ impl Protocol {
     /// A caller sends a call; a node begins with it at once.
     fn send(&self, world: &mut World, node: u8, kind: Kind) -> u8 {
         let call = world.calls.iter().position(|call| call.stage == Stage::None).expect("calls within the bounds");
-        let quote = if self.bounds.retries > 0 { Version::new(world.shard.epoch, 0) } else { Version::default() };
+        // A call comes with the epoch it was sent for, and a node of an earlier one refuses it.
+        let owners = world.nodes[node as usize].hold.expect("a hold").epoch;
+        let epoch = if self.keeps(Rule::CallsForTheirEpoch) { owners } else { world.shard.epoch };
+        let quote = if self.bounds.retries > 0 { Version::new(epoch, 0) } else { Version::default() };
         let floor = world.answered;
         world.calls[call] = Call { kind, stage: Stage::Queued, node, floor, quote, ..Call::default() };
         call as u8

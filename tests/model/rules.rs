@@ -34,6 +34,9 @@ pub enum Rule {
     HorizonOfTheCounted,
     /// R12. Without: *time eviction without horizon*. Kept keys are gone when a retry comes.
     HorizonOfTheTimed,
+    /// R11, R12. Without: a node runs a call that was sent for a later epoch than its own, so that the version quoted by the
+    /// call's second sending is no lower bound. Not in §9: this model found it.
+    CallsForTheirEpoch,
     /// R13. Without: *dedup dropped with the object*.
     KeysOutliveTheObject,
     /// §2. Without: *one ETag per turn*.

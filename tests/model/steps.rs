@@ -20,13 +20,13 @@ pub enum Step {
     Kill { node: u8, victim: u8, known: bool },
     ReadDead { node: u8, victim: u8 },
     Take { node: u8, answer: &'static str },
-    Lands(Late, bool),
+    LateCas(Late, bool),
+    Lands(Version),
     Spreads(u8),
     Load { node: u8, from: &'static str, found: Version },
     Seal { node: u8, version: Version },
     Turn { node: u8, batch: Batch },
     Get { node: u8, call: u8 },
-    Arrives { version: Version, replica: usize },
     Stored(u8),
     Conflict(u8),
     Refused(u8),
@@ -49,14 +49,14 @@ impl fmt::Display for Step {
             Step::Kill { node, victim, .. } => write!(f, "{} writes {} dead: Unknown", name(node), name(victim)),
             Step::ReadDead { node, victim } => write!(f, "{} reads that {} is dead", name(node), name(victim)),
             Step::Take { node, answer } => write!(f, "{} takes the shard: {answer}", name(node)),
-            Step::Lands(Late::Kill(victim), known) => {
+            Step::LateCas(Late::Kill(victim), known) => {
                 let where_to = if *known { "everywhere" } else { "on one replica" };
                 write!(f, "the late CAS that {} is dead lands {where_to}", name(victim))
             }
-            Step::Lands(Late::Shard(Shard { owner: Some(node), epoch, .. }), _) => {
+            Step::LateCas(Late::Shard(Shard { owner: Some(node), epoch, .. }), _) => {
                 write!(f, "the late CAS that {} has the shard under epoch {epoch} lands", name(node))
             }
-            Step::Lands(Late::Shard(_), _) => write!(f, "the late CAS that nobody has the shard lands"),
+            Step::LateCas(Late::Shard(_), _) => write!(f, "the late CAS that nobody has the shard lands"),
             Step::Spreads(victim) => write!(f, "all replicas learn that {} is dead", name(victim)),
             Step::Load { node, from, found } => write!(f, "{} loads from {from}: {found}", name(node)),
             Step::Seal { node, version } => write!(f, "{} seals: puts the same as {version}", name(node)),
@@ -67,7 +67,7 @@ impl fmt::Display for Step {
             }
             Step::Turn { node, batch: Batch::Again(call) } => write!(f, "{} runs a turn: #{call} again", name(node)),
             Step::Get { node, call } => write!(f, "{} reads for #{call}", name(node)),
-            Step::Arrives { version, replica } => write!(f, "the put {version} arrives at replica {replica}"),
+            Step::Lands(version) => write!(f, "the put {version} is applied"),
             Step::Stored(node) => write!(f, "{}'s put is Stored", name(node)),
             Step::Conflict(node) => write!(f, "{}'s put is a Conflict", name(node)),
             Step::Refused(node) => write!(f, "{}'s put is Refused: not executed", name(node)),

@@ -267,27 +267,63 @@ impl World {
         *free = Some(Put { row, record, prev, missing: (1 << REPLICAS) - 1 });
     }
 
-    /// A put comes to a replica; to the store, if it is a conditional one.
-    pub fn arrive(&mut self, at: usize, replica: usize, bounds: &Bounds) {
+    /// A put comes to a replica.
+    fn arrive(&mut self, at: usize, replica: usize) {
         let put = self.puts[at].as_mut().expect("a put under way");
         let held = &mut self.replicas[replica][put.row as usize];
-        if bounds.ordered() {
-            put.missing &= !(1 << replica);
-            if replaces(&put.record, held) {
-                *held = put.record;
-            }
-        } else if held.version == put.prev {
+        put.missing &= !(1 << replica);
+        if replaces(&put.record, held) {
             *held = put.record;
         }
     }
 
-    /// Whether the store answers `Stored` to this put when asked.
-    pub fn is_stored(&self, row: u8, record: &Record, bounds: &Bounds) -> bool {
-        if !bounds.ordered() {
-            return self.replicas[0][row as usize].version == record.version;
+    /// A put comes to a conditional store.
+    pub fn land_put(&mut self, at: usize) {
+        let put = self.puts[at].as_mut().expect("a put under way");
+        let held = &mut self.replicas[0][put.row as usize];
+        if held.version == put.prev {
+            *held = put.record;
         }
-        let on_its_way = self.puts.iter().flatten().find(|put| put.row == row && put.record == *record);
-        on_its_way.is_none_or(|put| put.missing.count_ones() <= 1)
+    }
+
+    /// What may have become of the world when these replicas are asked: any of what is under way to them has arrived.
+    ///
+    /// On an ordered store the newest wins, so it matters what has arrived, and not in which order; and nobody knows before
+    /// he asks. So arrivals have no steps of their own.
+    pub fn when_asked(self, replicas: [usize; 2]) -> Vec<World> {
+        let mut worlds = vec![self];
+        for replica in replicas {
+            for at in 0..self.puts.len() {
+                for world in 0..worlds.len() {
+                    if worlds[world].puts[at].is_some_and(|put| put.missing >> replica & 1 == 1) {
+                        let mut arrived = worlds[world];
+                        arrived.arrive(at, replica);
+                        worlds.push(arrived);
+                    }
+                }
+            }
+        }
+        worlds
+    }
+
+    /// The same when two replicas have acknowledged this put. Of the third one nothing is known.
+    pub fn when_stored(self, row: u8, record: &Record) -> Vec<World> {
+        let is_it = |slot: &Option<Put>| slot.is_some_and(|put| put.row == row && put.record == *record);
+        let Some(at) = self.puts.iter().position(is_it) else {
+            return vec![self];
+        };
+        let missing = self.puts[at].expect("a put under way").missing;
+        if missing.count_ones() <= 1 {
+            return vec![self];
+        }
+        let is_missing = |replica: &usize| missing >> replica & 1 == 1;
+        let without = |third: usize| {
+            let mut world = self;
+            let others = (0..REPLICAS).filter(|replica| *replica != third && is_missing(replica));
+            others.for_each(|replica| world.arrive(at, replica));
+            world
+        };
+        (0..REPLICAS).filter(is_missing).map(without).collect()
     }
 
     /// Whether no replica has seen this put.
@@ -306,12 +342,12 @@ impl World {
     }
 
     /// The newest of what these two replicas hold; with read repair both hold it before the answer.
-    pub fn read(&mut self, row: usize, pair: (usize, usize), repair: bool) -> Record {
-        let (one, other) = (self.replicas[pair.0][row], self.replicas[pair.1][row]);
+    pub fn read(&mut self, row: usize, pair: [usize; 2], repair: bool) -> Record {
+        let (one, other) = (self.replicas[pair[0]][row], self.replicas[pair[1]][row]);
         let newest = if replaces(&one, &other) { one } else { other };
         if repair {
-            self.replicas[pair.0][row] = newest;
-            self.replicas[pair.1][row] = newest;
+            self.replicas[pair[0]][row] = newest;
+            self.replicas[pair[1]][row] = newest;
         }
         newest
     }
