@@ -22,6 +22,8 @@ pub struct Bounds {
     pub keyed: bool,
     /// Calls sent again by their key.
     pub retries: u8,
+    /// Keyed calls whose first sending is slower than what comes after it.
+    pub stragglers: u8,
     /// CASes answered `Unknown`, which land later or never, on one replica or on a quorum.
     pub unknown: u8,
     pub releases: u8,
@@ -68,6 +70,7 @@ const BASE: Bounds = Bounds {
     versions: 15,
     keyed: false,
     retries: 0,
+    stragglers: 0,
     unknown: 0,
     releases: 0,
     drops: 0,
@@ -124,3 +127,6 @@ pub const TURNS: Bounds = Bounds { name: "turns", adds: 2, fails: 1, batch: 2, r
 
 /// §8: the shared cache gives back anything it ever held.
 pub const CACHE: Bounds = Bounds { name: "cache", adds: 2, gets: 1, evictions: 2, cache: true, ..BASE };
+
+/// R12: a first sending that comes after the second.
+pub const STRAGGLER: Bounds = Bounds { name: "straggler", nodes: 2, stragglers: 1, ..KEYS };

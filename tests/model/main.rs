@@ -22,7 +22,8 @@
 //! | stored replies after the put, not from the working copy | [`KEYS`] |
 //! | CAS `Unknown` may land | [`KEYS_CONDITIONAL`] |
 //! | the horizon, when keys are forgotten by count; by time | [`KEYS_CONDITIONAL`] |
-//! | a call runs under the epoch it was sent for, and no other (not in §9) | [`KEYS_CONDITIONAL`] |
+//! | a keyed call runs under no earlier epoch than it was sent for (not in §9) | [`KEYS_CONDITIONAL`] |
+//! | the horizon asked for first sendings too (not in §9) | [`STRAGGLER`] |
 //! | keys outlive the object | [`DELETION`] |
 //! | an ETag for each call, not for the turn | [`TURNS`] |
 //! | L2 entry by version, not by age or presence | [`CACHE`] |
@@ -41,15 +42,15 @@ mod steps;
 mod world;
 
 use bounds::{
-    Bounds, CACHE, CONFIRM, DELETION, KEYS, KEYS_CONDITIONAL, RELEASE, RELEASE_CONDITIONAL, SEAL, SEAL_REPAIRED, TURNS,
-    UNSETTLED, VERSIONS,
+    Bounds, CACHE, CONFIRM, DELETION, KEYS, KEYS_CONDITIONAL, RELEASE, RELEASE_CONDITIONAL, SEAL, SEAL_REPAIRED,
+    STRAGGLER, TURNS, UNSETTLED, VERSIONS,
 };
 use explore::explore;
 use node::Protocol;
 use rules::Rule;
 
 /// More states than this, and a model is no small one.
-const STATES_MAX: usize = 6_000_000;
+const STATES_MAX: usize = 3_000_000;
 
 /// The protocol keeps its promises in every state of this model.
 fn keeps_its_promises(bounds: Bounds) {
@@ -87,6 +88,7 @@ models! {
     when_an_activation_is_lost_with_its_put: UNSETTLED;
     to_keyed_calls: KEYS;
     to_keyed_calls_on_a_conditional_store: KEYS_CONDITIONAL;
+    to_keyed_calls_whose_first_sending_comes_last: STRAGGLER;
     over_a_deletion: DELETION;
     within_a_turn: TURNS;
     with_a_cache_that_lies: CACHE;
@@ -118,6 +120,7 @@ broken! {
     the_horizon_of_keys_forgotten_by_count: HorizonOfTheCounted in KEYS_CONDITIONAL;
     the_horizon_of_keys_forgotten_by_time: HorizonOfTheTimed in KEYS_CONDITIONAL;
     the_refusal_of_calls_for_a_later_epoch: CallsForTheirEpoch in KEYS_CONDITIONAL;
+    the_horizon_for_first_sendings: HorizonForFirstSendings in STRAGGLER;
     keys_that_outlive_the_object: KeysOutliveTheObject in DELETION;
     an_etag_for_each_call: TagForEachCall in TURNS;
     the_version_of_a_cached_entry: CacheByVersion in CACHE;

@@ -83,6 +83,7 @@ impl Model for Protocol {
             return;
         }
         self.between(from, found);
+        self.sent(from, found);
         for node in 0..self.bounds.nodes {
             let its = &from.nodes[node as usize];
             if !its.gone {
@@ -123,12 +124,24 @@ impl Protocol {
         world.lives[node as usize] != Life::Dead || !confirms
     }
 
+    /// Whether a node on its way to a take gets there no more, and does no harm on the way.
+    fn has_seen_in_vain(&self, world: &World, node: u8) -> bool {
+        let Some(seen) = world.nodes[node as usize].seen else { return false };
+        let kills = seen.shard.owner.filter(|owner| *owner != node && world.lives[*owner as usize] != Life::Dead);
+        !self.may_answer(world, node) || (seen.shard.rev != world.shard.rev && kills.is_none())
+    }
+
     /// `step` leads to `world`.
     pub fn to(&self, found: &mut Found, step: Step, mut world: World) {
         for call in 0..CALLS {
             let its = world.calls[call];
             if its.stage == Stage::Settled && !self.may_answer(&world, its.node) {
                 world.calls[call].stage = Stage::Unknown;
+            }
+        }
+        for node in 0..self.bounds.nodes {
+            if self.has_seen_in_vain(&world, node) {
+                world.nodes[node as usize].seen = None;
             }
         }
         world.tidy(&self.bounds);
@@ -164,7 +177,7 @@ impl Protocol {
 impl Protocol {
     fn way_to_a_hold(&self, from: &World, node: u8, found: &mut Found) {
         let its = &from.nodes[node as usize];
-        if its.hold.is_some() {
+        if its.hold.is_some() || !self.may_answer(from, node) {
             return;
         }
         let Some(seen) = its.seen else {
@@ -177,7 +190,7 @@ impl Protocol {
     }
 
     fn look(&self, from: &World, node: u8, found: &mut Found) {
-        if self.next_epoch(from, node, from.shard) <= self.bounds.epochs && self.may_answer(from, node) {
+        if self.next_epoch(from, node, from.shard) <= self.bounds.epochs {
             let mut world = *from;
             world.nodes[node as usize].started = true;
             world.nodes[node as usize].seen = Some(Seen { shard: from.shard, killed: false });

@@ -250,6 +250,8 @@ impl Protocol {
             let again = (0..CALLS as u8).filter(|call| may(&from.calls[*call as usize]));
             batches.extend(again.map(Batch::Again));
         }
+        let comes = |call: &Call| call.travels && call.quote.epoch() <= epoch;
+        batches.extend((0..CALLS as u8).filter(|call| comes(&from.calls[*call as usize])).map(Batch::Straggler));
         for batch in batches {
             let mut world = *from;
             if self.turn(&mut world, node, batch) {
@@ -273,12 +275,17 @@ impl Protocol {
                 *its = Call { node, again: true, ..*its };
                 run.push(call);
             }
+            Batch::Straggler(call) => {
+                world.calls[call as usize].travels = false;
+                run.push(call);
+            }
         }
         let Active { record: base, seal, .. } = *active(world, node);
         let mut copy = base;
         let mut replies = vec![];
         for call in run {
-            match self.run(world, node, call, &mut copy) {
+            match self.run(world, node, call, &mut copy, batch) {
+                _ if batch == Batch::Straggler(call) => {}
                 Some(reply) => replies.push((call, reply)),
                 None => world.calls[call as usize].stage = Stage::Unknown,
             }
@@ -298,6 +305,20 @@ impl Protocol {
         true
     }
 
+    /// A keyed call is sent, and slow. Its sender does not wait: he sends it again.
+    pub fn sent(&self, from: &World, found: &mut Found) {
+        let owner = from.shard.owner.filter(|owner| from.nodes[*owner as usize].hold.is_some());
+        let is_left = from.spent.stragglers < self.bounds.stragglers && calls_left(from, &self.bounds, Kind::Add) > 0;
+        if let Some(owner) = owner.filter(|_| is_left) {
+            let mut world = *from;
+            world.spent.stragglers += 1;
+            let call = self.send(&mut world, owner, Kind::Add);
+            let its = &mut world.calls[call as usize];
+            *its = Call { stage: Stage::Unknown, travels: true, ..*its };
+            self.to(found, Step::Sent(call), world);
+        }
+    }
+
     /// A caller sends a call; a node begins with it at once.
     fn send(&self, world: &mut World, node: u8, kind: Kind) -> u8 {
         let call = world.calls.iter().position(|call| call.stage == Stage::None).expect("calls within the bounds");
@@ -311,7 +332,7 @@ impl Protocol {
     }
 
     /// One call on the working copy. Nothing: it was not run, and what became of it before is not known.
-    fn run(&self, world: &mut World, node: u8, call: u8, copy: &mut Record) -> Option<Reply> {
+    fn run(&self, world: &mut World, node: u8, call: u8, copy: &mut Record, batch: Batch) -> Option<Reply> {
         let its = world.calls[call as usize];
         if !is_edit(its.kind) {
             return Some(copy.reply());
@@ -321,7 +342,11 @@ impl Protocol {
         if let Some(kept) = found {
             return Some(kept.reply);
         }
-        if its.again && copy.horizon >= its.quote {
+        let asks = match batch {
+            Batch::Straggler(straggler) if straggler == call => self.keeps(Rule::HorizonForFirstSendings),
+            _ => its.again,
+        };
+        if asks && copy.horizon >= its.quote {
             return None;
         }
         let version = self.next_version(world, node, copy.version);

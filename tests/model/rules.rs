@@ -37,6 +37,9 @@ pub enum Rule {
     /// R11, R12. Without: a node runs a call that was sent for a later epoch than its own, so that the version quoted by the
     /// call's second sending is no lower bound. Not in §9: this model found it.
     CallsForTheirEpoch,
+    /// R12. Without: the horizon is asked for second sendings alone, and a first one that comes after the second was run and
+    /// forgotten runs too. Not in §9: this model found it. A first sending must say as well what it knew before.
+    HorizonForFirstSendings,
     /// R13. Without: *dedup dropped with the object*.
     KeysOutliveTheObject,
     /// §2. Without: *one ETag per turn*.

@@ -11,11 +11,14 @@ pub enum Batch {
     One(Kind),
     Two(Kind, Kind),
     Again(u8),
+    /// The first sending comes at last; nobody waits for its answer.
+    Straggler(u8),
 }
 
 /// One step of a node, or of what is between the nodes.
 #[derive(Clone, Copy)]
 pub enum Step {
+    Sent(u8),
     Look(u8),
     Kill { node: u8, victim: u8, known: bool },
     ReadDead { node: u8, victim: u8 },
@@ -42,6 +45,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = |node: &u8| ["A", "B", "C"][*node as usize];
         match self {
+            Step::Sent(call) => write!(f, "#{call} is sent, and long on its way"),
             Step::Look(node) => write!(f, "{} reads the shard's row", name(node)),
             Step::Kill { node, victim, known: true } => {
                 write!(f, "{} writes {} dead: Applied", name(node), name(victim))
@@ -66,6 +70,9 @@ impl fmt::Display for Step {
                 write!(f, "{} runs a turn: {one:?}, {two:?}", name(node))
             }
             Step::Turn { node, batch: Batch::Again(call) } => write!(f, "{} runs a turn: #{call} again", name(node)),
+            Step::Turn { node, batch: Batch::Straggler(call) } => {
+                write!(f, "{} runs a turn: #{call} as it was first sent", name(node))
+            }
             Step::Get { node, call } => write!(f, "{} reads for #{call}", name(node)),
             Step::Lands(version) => write!(f, "the put {version} is applied"),
             Step::Stored(node) => write!(f, "{}'s put is Stored", name(node)),

@@ -188,6 +188,8 @@ pub struct Call {
     pub node: u8,
     /// Whether it was sent a second time, by its key.
     pub again: bool,
+    /// Whether its first sending is still on its way to the node.
+    pub travels: bool,
     pub reply: Reply,
     /// What had been answered to anybody when it was first sent: its answer must hold all of that.
     pub floor: Sum,
@@ -204,6 +206,7 @@ pub struct Spent {
     pub evictions: u8,
     pub refusals: u8,
     pub retries: u8,
+    pub stragglers: u8,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
