@@ -80,7 +80,7 @@ const BASE: Bounds = Bounds {
 };
 
 /// R2, R5: kill, take, confirm.
-pub const CONFIRM: Bounds = Bounds { name: "confirm", adds: 2, unknown: 1, ..BASE };
+pub const CONFIRM: Bounds = Bounds { name: "confirm", adds: 2, gets: 2, unknown: 2, ..BASE };
 
 /// R3: three owners, without the help of read repair.
 pub const SEAL: Bounds = Bounds { name: "seal", nodes: 3, epochs: 3, gets: 2, ..BASE };
@@ -110,17 +110,17 @@ pub const RELEASE_CONDITIONAL: Bounds =
 
 /// R4: an activation is lost in the midst of a put.
 pub const UNSETTLED: Bounds =
-    Bounds { name: "unsettled", nodes: 1, epochs: 1, adds: 2, gets: 2, drops: 1, evictions: 1, refusals: 1, ..BASE };
+    Bounds { name: "unsettled", adds: 1, gets: 2, drops: 1, evictions: 1, refusals: 1, ..BASE };
 
 /// R12: keys over failover, with room for one.
-pub const KEYS: Bounds = Bounds { name: "keys", adds: 2, gets: 1, keyed: true, retries: 1, ..BASE };
+pub const KEYS: Bounds = Bounds { name: "keys", adds: 2, gets: 1, keyed: true, retries: 1, drops: 1, ..BASE };
 
 /// The same on a store that checks the version before, with more going wrong.
 pub const KEYS_CONDITIONAL: Bounds =
     Bounds { name: "keys, conditional", store: Store::Conditional, retries: 2, drops: 1, refusals: 1, ..KEYS };
 
 /// R13: a keyed call, a deletion, and the call again.
-pub const DELETION: Bounds = Bounds { name: "deletion", deletes: 1, keyed: true, retries: 1, ..BASE };
+pub const DELETION: Bounds = Bounds { name: "deletion", deletes: 1, gets: 2, keyed: true, retries: 2, ..BASE };
 
 /// §2, R4: several calls in a turn, failing ones too.
 pub const TURNS: Bounds = Bounds { name: "turns", adds: 2, fails: 1, batch: 2, refusals: 1, ..BASE };
@@ -129,4 +129,4 @@ pub const TURNS: Bounds = Bounds { name: "turns", adds: 2, fails: 1, batch: 2, r
 pub const CACHE: Bounds = Bounds { name: "cache", adds: 2, gets: 1, evictions: 2, cache: true, ..BASE };
 
 /// R12: a first sending that comes after the second.
-pub const STRAGGLER: Bounds = Bounds { name: "straggler", nodes: 2, stragglers: 1, ..KEYS };
+pub const STRAGGLER: Bounds = Bounds { name: "straggler", retries: 1, drops: 0, stragglers: 1, ..KEYS };
