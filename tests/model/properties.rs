@@ -89,6 +89,9 @@ fn judge(world: &World, call: u8, reply: Reply) -> Option<Broken> {
         if is_edit(world.calls[call as usize].kind) && its.reply.sum.has(call) != its.reply.sum.holds(sum) {
             return Some(of_two);
         }
+        if is_edit(its.kind) && is_edit(world.calls[call as usize].kind) && its.reply.sum == sum {
+            return Some(of_two);
+        }
         if (its.reply.tag == reply.tag) != (its.reply.sum == sum) {
             return Some(Broken::TwoStates { one: other, other: call });
         }
@@ -98,4 +101,97 @@ fn judge(world: &World, call: u8, reply: Reply) -> Option<Broken> {
 
 pub fn is_edit(kind: Kind) -> bool {
     matches!(kind, Kind::Add | Kind::Delete)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{answer, is_edit};
+    use crate::world::{CALLS, Call, Kind, Reply, Stage, Sum, Version, World};
+
+    /// A history as it grows: when each call was sent and answered.
+    #[derive(Clone, Copy, Default)]
+    struct History {
+        world: World,
+        now: u8,
+        sent: [u8; CALLS],
+        answered: [u8; CALLS],
+    }
+
+    /// Whether the calls can be put in an order that explains the answers: `placed` are in it, and make `sum`.
+    fn has_an_order(history: &History, placed: u8, sum: Sum) -> bool {
+        let calls = || (0..CALLS as u8).filter(|call| history.world.calls[*call as usize].stage != Stage::None);
+        let is_placed = |call: u8| placed >> call & 1 == 1;
+        let is_answered = |call: u8| history.world.calls[call as usize].stage == Stage::Answered;
+        let answered_before =
+            |one: u8, other: u8| is_answered(one) && history.answered[one as usize] < history.sent[other as usize];
+        if calls().all(|call| is_placed(call) || !is_answered(call)) {
+            return true;
+        }
+        let may_be_next =
+            |call: &u8| !is_placed(*call) && calls().all(|one| is_placed(one) || !answered_before(one, *call));
+        calls().filter(may_be_next).any(|call| {
+            let its = &history.world.calls[call as usize];
+            let after = if is_edit(its.kind) { sum.with(call) } else { sum };
+            (!is_answered(call) || its.reply.sum == after) && has_an_order(history, placed | 1 << call, after)
+        })
+    }
+
+    /// Judges every history that goes on from here. Gives how many there were, and how many had no order.
+    fn go_on(history: History, kinds: &[Kind; CALLS], seen: &mut (u32, u32)) {
+        let explained = has_an_order(&history, 0, Sum::default());
+        assert_eq!(history.world.broken.is_none(), explained, "{}", show(&history));
+        seen.0 += 1;
+        seen.1 += u32::from(!explained);
+        if !explained {
+            return;
+        }
+        let sent = history.world.calls.iter().filter(|call| call.stage != Stage::None).count();
+        if sent < CALLS {
+            let mut next = History { now: history.now + 1, ..history };
+            let floor = history.world.answered;
+            next.world.calls[sent] = Call { kind: kinds[sent], stage: Stage::Settled, floor, ..Call::default() };
+            next.sent[sent] = next.now;
+            go_on(next, kinds, seen);
+        }
+        let edits = || (0..sent as u8).filter(|call| is_edit(kinds[*call as usize]));
+        for call in (0..sent).filter(|call| history.world.calls[*call].stage == Stage::Settled) {
+            for set in 0..1u8 << sent {
+                let is_sum = (0..sent as u8)
+                    .filter(|other| set >> other & 1 == 1)
+                    .all(|other| edits().any(|edit| edit == other));
+                if !is_sum || is_edit(kinds[call]) && set >> call & 1 == 0 {
+                    continue;
+                }
+                let sum = edits().filter(|edit| set >> edit & 1 == 1).fold(Sum::default(), Sum::with);
+                let mut next = History { now: history.now + 1, ..history };
+                next.answered[call] = next.now;
+                answer(&mut next.world, call as u8, Reply { sum, tag: Version(sum.0) });
+                go_on(next, kinds, seen);
+            }
+        }
+    }
+
+    fn show(history: &History) -> String {
+        let calls = history.world.calls.iter().enumerate().map(|(at, call)| {
+            format!("#{at} {:?} {}..{} {}", call.kind, history.sent[at], history.answered[at], call.reply.sum)
+        });
+        calls.collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn an_answer_is_judged_as_if_every_order_had_been_tried() {
+        let (add, get) = (Kind::Add, Kind::Get);
+        let mut seen = (0, 0);
+        for kinds in [
+            [add, add, get, get],
+            [add, get, add, get],
+            [get, add, get, add],
+            [add, get, get, add],
+            [add, add, add, get],
+        ] {
+            go_on(History::default(), &kinds, &mut seen);
+        }
+        println!("{} histories, {} without an order", seen.0, seen.1);
+        assert!(seen.0 > 10_000 && seen.1 > 1_000, "{seen:?}");
+    }
 }
