@@ -1,10 +1,10 @@
 //! The protocol's model: `protocol.md` as a program small enough that every state of it can be looked at.
 //!
 //! Registers, replicas, nodes and callers are a few bytes each ([`world`]); a node does what the rules let it do
-//! ([`node`], [`object`]); [`explore`] takes every step in every order, and [`properties`] judges each answer. Nothing here runs the
-//! library: what is shown is that the *rules* suffice, within the bounds, and that each is needed. [`bounds`] has one small
-//! model for each concern; the protocol must keep its promises in all of them, seen to the end. Then the rules of
-//! `protocol.md` §9 are left out one by one ([`rules`]), and the same model must find a broken promise:
+//! ([`node`], [`object`]); [`explore`] takes every step in every order, and [`properties`] judges each answer. Nothing
+//! here runs the library: what is shown is that the *rules* suffice, within the bounds, and that each is needed.
+//! [`bounds`] has one small model for each concern; the protocol must keep its promises in all of them, seen to the end.
+//! Then the rules of `protocol.md` §9 are left out one by one ([`rules`]), and the same model must find a broken promise:
 //!
 //! | left out | model |
 //! |---|---|
