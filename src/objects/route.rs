@@ -118,8 +118,9 @@ enum Attempt {
     Over(Answered),
     /// It had no effect, and may be tried again.
     Again(Error),
-    /// Nobody knows, and it may be sent again all the same.
-    Unknown(Error),
+    /// Nobody knows, and it may be sent again all the same: at once where it ran here, else when that life is over. From a life
+    /// that goes on, the first sending might come after the second.
+    Unknown(Error, Option<Arc<str>>),
 }
 
 impl Host {
@@ -137,7 +138,7 @@ impl Host {
         if !self.0.locks.is_shared() {
             return self.here(call, driven).await.map_err(no_owner);
         }
-        let give_up = call.frame.deadline.min(clock::now() + OWNER_WAIT_MAX);
+        let mut give_up = call.frame.deadline.min(clock::now() + OWNER_WAIT_MAX);
         let known = self.0.locks.known_of(&call.frame.key);
         let mut resent = None;
         let mut pause = PAUSE_FIRST;
@@ -145,8 +146,15 @@ impl Host {
             let why = match self.attempt(&call, driven, resent).await {
                 Attempt::Over(answer) => return answer.map_err(no_owner),
                 Attempt::Again(error) => error,
-                Attempt::Unknown(error) => {
+                Attempt::Unknown(error, asked) => {
                     resent = resent.or(Some(known));
+                    let end = call.frame.deadline.min(clock::now() + OWNER_WAIT_MAX);
+                    give_up = give_up.max(end);
+                    if let Some(asked) = asked
+                        && tokio::time::timeout_at(end, self.0.locks.gone(&asked)).await.is_err()
+                    {
+                        return Err(why_unknown(&error));
+                    }
                     error
                 }
             };
@@ -196,7 +204,7 @@ impl Host {
                     }
                     Forwarded::Lost(error) if call.is_repeatable() => {
                         locks.look_again(&call.frame.key, &peer).await;
-                        Attempt::Unknown(error)
+                        if call.is_view() { Attempt::Again(error) } else { Attempt::Unknown(error, Some(peer.id)) }
                     }
                     Forwarded::Lost(error) => Attempt::Over(Err(why_unknown(&error))),
                 }
@@ -210,7 +218,7 @@ impl Host {
         match answer {
             Err(error) if error.kind() == Kind::WrongNode => Attempt::Again(error),
             Err(error) if error.kind() == Kind::OutcomeUnknown && call.is_repeatable() && resent.is_none() => {
-                Attempt::Unknown(error)
+                Attempt::Unknown(error, None)
             }
             // The first time runs still: its answer is this one's.
             Err(error) if error.kind() == Kind::IdempotencyKeyInUse && resent.is_some() => Attempt::Again(error),
