@@ -97,7 +97,8 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Other clusters whose objects may be named in arguments, such as `http://stock.example:8080`.
     pub allowed_authorities: Vec<String>,
-    /// The certificate that this node shows to others: a PEM file, with what leads to the authority behind it.
+    /// The certificate that this node shows to others: a PEM file, with what leads to the authority behind it. These three
+    /// go together, and need the feature `tls`.
     pub peer_tls_cert: Option<PathBuf>,
     /// Its private key, a PEM file.
     pub peer_tls_key: Option<PathBuf>,
@@ -286,16 +287,22 @@ impl Config {
             ("peer-tls-key", &self.peer_tls_key),
             ("peer-tls-ca", &self.peer_tls_ca),
         ];
-        let Some((set, _)) = files.iter().find(|(_, path)| path.is_some()) else { return Ok(()) };
+        let https = self.advertise.as_ref().map(|url| url.starts_with("https://"));
+        let Some((set, _)) = files.iter().find(|(_, path)| path.is_some()) else {
+            return match https {
+                Some(true) => Err(Error::config(
+                    "the setting advertise is https://, which needs peer-tls-cert, peer-tls-key and peer-tls-ca",
+                )),
+                _ => Ok(()),
+            };
+        };
         if let Some((missing, _)) = files.iter().find(|(_, path)| path.is_none()) {
             return Err(Error::config(format!(
                 "the setting {set} is there and {missing} is not: nodes need a certificate, its key, and the authority"
             )));
         }
-        if !cfg!(feature = "tls") {
-            return Err(Error::config(format!(
-                "the setting {set} needs TLS, which is not in this build: build it with the feature tls"
-            )));
+        if https == Some(false) {
+            return Err(Error::config("the setting advertise is http://; with certificates it would be https://"));
         }
         Ok(())
     }

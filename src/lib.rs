@@ -108,11 +108,6 @@ pub use service::{Service, ServiceBuilder};
 pub use storage::conformance;
 pub use test_host::TestHost;
 
-/// What the tests of TLS call.
-#[cfg(feature = "tls")]
-#[doc(hidden)]
-pub use api::{Connector as __Connector, PeerTls as __PeerTls};
-
 /// What the benchmark of memcached's clients calls.
 #[cfg(feature = "memcached")]
 #[doc(hidden)]

@@ -7,13 +7,13 @@ use hyper::body::Body;
 use super::body;
 use super::extract::{Head, query_pairs};
 use super::layers::{Answer, Asked};
-use super::names::{AT, CHAIN, EPOCH, OWNER_LIFE, RESENT, SECRET, TIER};
+use super::names::{AT, CHAIN, EPOCH, KNOWN, OWNER_LIFE, RESENT, SECRET, TIER};
 use super::problem::Refusal;
 use super::reply::{self, Shape};
 use super::routes::{self, Route};
 use super::stream::Proved;
 use crate::error::{Error, Kind, Result};
-use crate::model::{ObjectKey, ObjectUri};
+use crate::model::{ObjectKey, ObjectUri, Version};
 use crate::objects::{Args, Op, Request, Tier, TypeDef, Way};
 
 /// Whether a node of this cluster sends the request: by its certificate where there are certificates, else by the secret.
@@ -126,9 +126,13 @@ fn read_way(headers: &HeaderMap) -> Result<Way> {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let chain = text(CHAIN).unwrap_or_default().split(' ').filter(|path| !path.is_empty());
     let chain = chain.map(|path| ObjectUri::parse(path).map(|uri| uri.key().clone()));
-    let resent = text(RESENT).map(|version| version.parse()).transpose();
+    let version = |name| match text(name) {
+        Some(text) => text.parse().map(Some).map_err(|_| Error::bad_request("a version does not parse")),
+        None => Ok(None),
+    };
     Ok(Way {
         chain: chain.collect::<Result<_, _>>().map_err(|_| Error::bad_request("the chain of calls does not parse"))?,
-        resent: resent.map_err(|_| Error::bad_request("the version of a call that was sent before does not parse"))?,
+        known: version(KNOWN)?.unwrap_or(Version::new(0, 0)),
+        resent: version(RESENT)?,
     })
 }

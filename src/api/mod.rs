@@ -62,5 +62,3 @@ pub(crate) use client::Outbound;
 pub use layers::Api;
 #[cfg(feature = "client")]
 pub(crate) use peers::Nodes;
-#[cfg(feature = "tls")]
-pub use tls::{Connector, PeerTls};

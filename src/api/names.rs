@@ -30,6 +30,8 @@ pub(crate) const INNER: &str = "/_nodes";
 pub(crate) const SECRET: HeaderName = HeaderName::from_static("remote-object-secret");
 /// Between nodes: the objects whose methods wait for this call, from the root call on, as paths.
 pub(crate) const CHAIN: HeaderName = HeaderName::from_static("remote-object-chain");
+/// Between nodes: a version from before all that the call can be; its epoch is that which the sender knows.
+pub(crate) const KNOWN: HeaderName = HeaderName::from_static("remote-object-known");
 /// Between nodes: the call was sent before; a version from before the first time.
 pub(crate) const RESENT: HeaderName = HeaderName::from_static("remote-object-resent");
 /// Between nodes: the version of the object that was read.

@@ -3,23 +3,29 @@
 //! The form is that of the public routes, below a path of its own and with a few headers more, so that nodes of different
 //! builds understand each other as long as clients do.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH, IF_NONE_MATCH};
-use http::{HeaderValue, Method, Request, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::client::legacy::Client as Pool;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http2::{self, SendRequest};
 #[cfg(not(feature = "tls"))]
 use hyper_util::client::legacy::connect::HttpConnector as Connector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tower_service::Service;
 
 use super::client::{GRACE, REPLY_BYTES_MAX, read_problem, read_tag, write_tags};
 use super::names::{
-    AT, CHAIN, EPOCH, IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, INNER, JSON, OWNER_LIFE, REQUEST_TIMEOUT, RESENT, SECRET,
-    TIER, TRACEPARENT,
+    AT, CHAIN, EPOCH, IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, INNER, JSON, KNOWN, OWNER_LIFE, REQUEST_TIMEOUT, RESENT,
+    SECRET, TIER, TRACEPARENT,
 };
 #[cfg(feature = "tls")]
 use super::tls::{Connector, PeerTls};
@@ -30,7 +36,6 @@ use crate::model::Version;
 use crate::objects::{Forward, Forwarded, Op, Peer, Peers, Reply, Success, Tier, WireArgs};
 
 /// How long a connection to another node may take to be made.
-#[cfg(not(feature = "tls"))]
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often a connection is tried that has been silent, and how long the answer may take.
 const PING: Duration = Duration::from_secs(2);
@@ -40,9 +45,13 @@ const WINDOW: u32 = 1 << 20;
 /// The other nodes of this cluster. Connections are made when they are needed, one a node, and kept.
 #[derive(Debug)]
 pub(crate) struct Nodes {
-    pool: Pool<Connector, Full<Bytes>>,
+    connections: Mutex<HashMap<Arc<str>, Connecting>>,
+    connector: Connector,
     secret: HeaderValue,
 }
+
+/// A connection, made or on its way; or why there is none.
+type Connecting = Shared<BoxFuture<'static, Result<SendRequest<Full<Bytes>>, Error>>>;
 
 impl Nodes {
     /// `secret` is what nodes show each other that have no certificates.
@@ -51,19 +60,52 @@ impl Nodes {
     /// `config` when a certificate cannot be used.
     pub(crate) fn new(secret: &str, config: &Config) -> Result<Self> {
         let connector = connector(config)?;
-        let pool = Pool::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .http2_only(true)
-            .http2_initial_stream_window_size(WINDOW)
-            .http2_initial_connection_window_size(16 * WINDOW)
-            .http2_keep_alive_interval(PING)
-            .http2_keep_alive_timeout(PING)
-            .build(connector);
         let mut secret = HeaderValue::try_from(secret).map_err(|_| Error::internal("the secret is no header"))?;
         secret.set_sensitive(true);
-        Ok(Self { pool, secret })
+        Ok(Self { connections: Mutex::default(), connector, secret })
     }
+
+    /// The connection to a node; another one where the last has ended, or was never made.
+    fn connection(&self, addr: &Arc<str>) -> Connecting {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = connections.get(addr) {
+            match known.peek() {
+                None => return known.clone(),
+                Some(Ok(connection)) if !connection.is_closed() => return known.clone(),
+                Some(_) => {}
+            }
+        }
+        // Nodes come and go, each at an address of its own.
+        connections.retain(|_, known| !matches!(known.peek(), Some(Err(_))));
+        let connecting = connect(self.connector.clone(), Arc::clone(addr)).boxed().shared();
+        connections.insert(Arc::clone(addr), connecting.clone());
+        connecting
+    }
+}
+
+async fn connect(mut connector: Connector, addr: Arc<str>) -> Result<SendRequest<Full<Bytes>>> {
+    let failed = |detail: String| {
+        Error::new(Kind::WrongNode, "the node that has the object cannot be reached")
+            .with_detail(format!("{addr}: {detail}"))
+    };
+    let uri: Uri = addr.parse().map_err(|error| failed(format!("{error}")))?;
+    let made = async {
+        poll_fn(|cx| connector.poll_ready(cx)).await.map_err(|error| failed(format!("{error:?}")))?;
+        let io = connector.call(uri).await.map_err(|error| failed(format!("{error:?}")))?;
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder.timer(TokioTimer::new());
+        builder.initial_stream_window_size(WINDOW).initial_connection_window_size(16 * WINDOW);
+        builder.keep_alive_interval(PING).keep_alive_timeout(PING);
+        builder.handshake(io).await.map_err(|error| failed(format!("{error:?}")))
+    };
+    let late = |_| failed("no connection in time".into());
+    let (connection, driver) = tokio::time::timeout(CONNECT_TIMEOUT, made).await.map_err(late)??;
+    tokio::spawn(async move {
+        if let Err(error) = driver.await {
+            tracing::debug!(error.message = %error, "a connection to another node ended");
+        }
+    });
+    Ok(connection)
 }
 
 #[cfg(feature = "tls")]
@@ -75,7 +117,6 @@ fn connector(config: &Config) -> Result<Connector> {
 fn connector(_: &Config) -> Result<Connector> {
     let mut connector = Connector::new();
     connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
     Ok(connector)
 }
 
@@ -83,7 +124,8 @@ impl Peers for Nodes {
     fn ask(&self, peer: &Peer, asked: Forward) -> BoxFuture<'static, Forwarded> {
         let edit = !is_view(&asked.op);
         let deadline = asked.deadline;
-        let (pool, addr) = (self.pool.clone(), Arc::clone(&peer.addr));
+        let (connecting, addr) = (self.connection(&peer.addr), Arc::clone(&peer.addr));
+        let sent = Arc::clone(&asked.sent);
         let request = request(&addr, asked, &self.secret);
         Box::pin(async move {
             let request = match request {
@@ -91,7 +133,12 @@ impl Peers for Nodes {
                 Err(error) => return Forwarded::Answered(Err(error)),
             };
             let answered = async {
-                let response = match pool.request(request).await {
+                let mut connection = match connecting.await {
+                    Ok(connection) => connection,
+                    Err(error) => return Forwarded::Unsent(error),
+                };
+                sent.store(true, Ordering::Release);
+                let response = match connection.try_send_request(request).await {
                     Ok(response) => response,
                     Err(error) => return unanswered(&addr, &error),
                 };
@@ -101,8 +148,8 @@ impl Peers for Nodes {
                     Err(error) => Forwarded::Lost(Error::store(format!("the answer of {addr} broke off: {error}"))),
                 }
             };
-            let late = || Forwarded::Lost(Error::store("the node that was asked did not answer before the deadline"));
-            tokio::time::timeout_at(deadline + GRACE, answered).await.unwrap_or_else(|_| late())
+            let late = Error::store("the node that was asked did not answer before the deadline");
+            tokio::time::timeout_at(deadline + GRACE, answered).await.unwrap_or(Forwarded::Lost(late))
         })
     }
 }
@@ -171,6 +218,7 @@ fn request(addr: &str, asked: Forward, secret: &HeaderValue) -> Result<Request<F
         let chain: Vec<String> = asked.way.chain.iter().map(crate::model::ObjectKey::path).collect();
         request = request.header(CHAIN, chain.join(" "));
     }
+    request = request.header(KNOWN, asked.way.known.to_string());
     if let Some(version) = asked.way.resent {
         request = request.header(RESENT, version.to_string());
     }
@@ -178,9 +226,9 @@ fn request(addr: &str, asked: Forward, secret: &HeaderValue) -> Result<Request<F
 }
 
 /// Whether it was sent at all decides what may have become of it.
-fn unanswered(addr: &str, error: &hyper_util::client::legacy::Error) -> Forwarded {
-    let detail = format!("{addr}: {error:?}");
-    if error.is_connect() || was_not_begun(error) {
+fn unanswered(addr: &str, error: &TrySendError<Request<Full<Bytes>>>) -> Forwarded {
+    let detail = format!("{addr}: {:?}", error.error());
+    if error.message().is_some() || was_not_begun(error.error()) {
         let what = "the node that has the object cannot be reached";
         Forwarded::Unsent(Error::new(Kind::WrongNode, what).with_detail(detail))
     } else {

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use hyper::Request;
@@ -21,6 +22,9 @@ use crate::error::Result;
 
 /// After an `accept` that failed (no file descriptors left, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// So long one who has connected, and has asked nothing yet, may take to ask when this server closes.
+const FIRST_ASKED: Duration = Duration::from_millis(200);
 
 /// What connections are told.
 #[derive(Clone, Copy, PartialEq)]
@@ -72,7 +76,7 @@ async fn accept_until(
             (place, listener.accept().await)
         };
         let (place, accepted) = tokio::select! {
-            () = &mut shutdown => return,
+            () = &mut shutdown => break,
             accepted = accepted => accepted,
         };
         match accepted {
@@ -88,6 +92,10 @@ async fn accept_until(
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+    // Those who wait in the kernel's queue have connected, and would be cut off.
+    while let Ok(Ok((stream, _))) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
+        tokio::spawn(serve_connection(Arc::clone(&served), stream, told.clone()));
     }
 }
 
@@ -111,7 +119,10 @@ async fn serve_connection(served: Arc<Served>, stream: TcpStream, mut told: watc
     };
     let io = TokioIo::new(Guarded::new(stream, Arc::clone(&watch), limits));
     let answering = api.clone();
+    let asked = Arc::new(AtomicBool::new(false));
+    let was_asked = Arc::clone(&asked);
     let service = service_fn(move |mut request: Request<Incoming>| {
+        asked.store(true, Relaxed);
         let in_work = watch.begin(request.version());
         let api = answering.clone();
         if proved {
@@ -135,6 +146,12 @@ async fn serve_connection(served: Arc<Served>, stream: TcpStream, mut told: watc
             changed = told.changed() => {
                 if changed.is_err() || *told.borrow() == Phase::Over {
                     return;
+                }
+                if !was_asked.load(Relaxed) {
+                    tokio::select! {
+                        _ = connection.as_mut() => return,
+                        () = tokio::time::sleep(FIRST_ASKED) => {}
+                    }
                 }
                 connection.as_mut().graceful_shutdown();
             }

@@ -49,7 +49,10 @@ impl Entrance {
     /// `config` when a certificate cannot be used.
     pub(crate) fn of(config: &Config) -> Result<Self> {
         #[cfg(not(feature = "tls"))]
-        let _ = config;
+        if config.peer_tls_cert.is_some() {
+            let what = "the setting peer-tls-cert needs TLS, which is not in this build: build it with the feature tls";
+            return Err(crate::error::Error::config(what));
+        }
         Ok(Self {
             #[cfg(feature = "tls")]
             tls: PeerTls::open(config)?,

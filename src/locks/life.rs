@@ -75,6 +75,15 @@ impl Locks {
         });
     }
 
+    /// A node is no longer up, as its register says.
+    pub(super) fn see_gone(&self, id: &str) {
+        let rows: Vec<_> = {
+            let members = self.members.borrow();
+            members.rows().filter(|(up, _)| up != id).collect()
+        };
+        self.see(&rows);
+    }
+
     /// One beat, and a look at the others: those that stand still are declared dead.
     async fn beat(self: &Arc<Self>, watch: &mut Watch) -> Result<()> {
         let life = self.joined_life().await?;

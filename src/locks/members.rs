@@ -22,7 +22,7 @@ pub(super) struct Node {
     pub(super) name: Arc<str>,
     /// Where other nodes reach it; empty when they do not.
     pub(super) addr: Arc<str>,
-    drain: bool,
+    row: NodeRow,
 }
 
 /// The nodes that are up, as they were a moment ago.
@@ -42,16 +42,22 @@ impl Members {
                 id: id.as_str().into(),
                 name: row.name.as_str().into(),
                 addr: row.addr.as_str().into(),
-                drain: row.drain || leaving && id == me,
+                // Beats change all the time, and nobody who should have what.
+                row: NodeRow { drain: row.drain || leaving && id == me, beat: 0, ..row.clone() },
             })
             .collect();
         up.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-        let may = |node: &&Node| !node.drain && (!node.addr.is_empty() || *node.id == *me);
+        let may = |node: &&Node| !node.row.drain && (!node.addr.is_empty() || *node.id == *me);
         let of_name: HashMap<&str, usize> =
             up.iter().enumerate().filter(|(_, node)| may(node)).map(|(at, node)| (&*node.name, at)).collect();
         let find = |shard| desired(of_name.keys().copied(), shard).and_then(|name| of_name.get(name).copied());
         let desired = (0..shards).map(find).collect();
         Self { up, desired }
+    }
+
+    /// What they were made of.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (String, NodeRow)> {
+        self.up.iter().map(|node| (node.id.to_string(), node.row.clone()))
     }
 
     /// The node whose life this is, if it is up.
@@ -66,7 +72,7 @@ impl Members {
 
     /// Whether anybody but `me` may have shards.
     pub(super) fn has_others(&self, me: &str) -> bool {
-        self.up.iter().any(|node| *node.id != *me && !node.drain && !node.addr.is_empty())
+        self.up.iter().any(|node| *node.id != *me && !node.row.drain && !node.addr.is_empty())
     }
 }
 

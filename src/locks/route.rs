@@ -4,11 +4,11 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::members::each_register;
-use super::registers::ShardRow;
+use super::registers::{NodeRow, NodeState, ShardRow, read};
 use super::shards::Locks;
 use crate::cache::Cache;
 use crate::error::{Error, Kind, Result};
-use crate::model::{ObjectKey, Version};
+use crate::model::{ObjectKey, Register, Version};
 
 /// Where an object is to be asked for.
 #[derive(Clone, Debug)]
@@ -128,6 +128,13 @@ impl Locks {
         Version::new(self.map.get(self.shard_of(key)).epoch, 0)
     }
 
+    /// Whether what this node has of an object's shard is of that epoch or a later one. Who knows of a later owner must not be
+    /// answered by one before it: a keyed call that is run there is not among those that the later one remembers.
+    #[must_use]
+    pub fn is_of(&self, key: &ObjectKey, known: Version) -> bool {
+        self.held(key).is_none_or(|hold| hold.epoch >= known.epoch())
+    }
+
     /// Takes note of who owns an object's shard, as another node says.
     pub fn learn(&self, key: &ObjectKey, owner: Option<&str>, epoch: u32) {
         self.map.learn(self.shard_of(key), owner, epoch);
@@ -149,6 +156,19 @@ impl Locks {
         let owner = self.map.get(self.shard_of(key)).owner?;
         let addr = Arc::clone(&self.members.borrow().find(&owner)?.addr);
         (!addr.is_empty()).then_some(addr)
+    }
+
+    /// A node was not reached, or did not answer: looks into the registers whether it has the object still, and lives.
+    pub async fn look_again(&self, key: &ObjectKey, peer: &Peer) {
+        let shard = self.shard_of(key);
+        if let Ok(Some((row, _))) = read::<ShardRow>(&self.cache, &Register::shard(shard)).await {
+            self.map.learn(shard, row.owner.as_deref(), row.epoch);
+        }
+        if let Ok(row) = read::<NodeRow>(&self.cache, &Register::node(&peer.id)).await
+            && row.is_none_or(|(row, _)| row.state == NodeState::Dead)
+        {
+            self.see_gone(&peer.id);
+        }
     }
 
     /// Resolves once a life is no longer called up: no answer leaves it any more.

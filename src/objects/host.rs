@@ -127,6 +127,9 @@ impl Host {
         let Request { key, op, conditions, idempotency_key, deadline, freshness, trace, way } = request;
         let call = |frame| Routed { op, conditions, idempotency_key, freshness, frame };
         match way {
+            Some(way) if !self.0.locks.is_of(&key, way.known) => {
+                Err(Error::new(Kind::WrongNode, "this object has another owner since"))
+            }
             Some(way) => self.here(call(Frame::arrived(key, deadline, trace, &way)), Driven::UntilItEnds).await,
             None => self.routed(call(Frame::root(key, deadline, trace)), Driven::UntilItEnds).await,
         }

@@ -1,6 +1,7 @@
 //! Which node answers: this one, or another that is asked once (rules R11 and R12).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -43,6 +44,8 @@ pub struct Forward {
     pub trace: Option<Arc<str>>,
     /// What another node has to know beside.
     pub way: Way,
+    /// Set when it begins to be sent: before that it has had no effect, whatever happens.
+    pub sent: Arc<AtomicBool>,
 }
 
 /// How a call came to this node.
@@ -50,6 +53,8 @@ pub struct Forward {
 pub struct Way {
     /// The objects whose methods wait for it, from the root call on.
     pub chain: Vec<ObjectKey>,
+    /// A version from before all that the call can be: an owner of an earlier epoch must not run it.
+    pub known: Version,
     /// It was sent before, and nobody knows what became of it: a version from before the first time.
     pub resent: Option<Version>,
 }
@@ -93,7 +98,7 @@ impl Routed {
         self.is_view() || (self.idempotency_key.is_some() && !waits)
     }
 
-    fn forward(&self, resent: Option<Version>) -> Forward {
+    fn forward(&self, known: Version, resent: Option<Version>) -> Forward {
         Forward {
             key: self.frame.key.clone(),
             op: self.op.clone(),
@@ -102,7 +107,8 @@ impl Routed {
             deadline: self.frame.deadline,
             freshness: self.freshness,
             trace: self.frame.trace.clone(),
-            way: Way { chain: self.frame.waiting(), resent },
+            way: Way { chain: self.frame.waiting(), known, resent },
+            sent: Arc::default(),
         }
     }
 }
@@ -112,8 +118,9 @@ enum Attempt {
     Over(Answered),
     /// It had no effect, and may be tried again.
     Again(Error),
-    /// Nobody knows, and it may be sent again all the same.
-    Unknown(Error),
+    /// Nobody knows, and it may be sent again all the same: at once where it ran here, else when that life is over. From a life
+    /// that goes on, the first sending might come after the second.
+    Unknown(Error, Option<Arc<str>>),
 }
 
 impl Host {
@@ -131,7 +138,7 @@ impl Host {
         if !self.0.locks.is_shared() {
             return self.here(call, driven).await.map_err(no_owner);
         }
-        let give_up = call.frame.deadline.min(clock::now() + OWNER_WAIT_MAX);
+        let mut give_up = call.frame.deadline.min(clock::now() + OWNER_WAIT_MAX);
         let known = self.0.locks.known_of(&call.frame.key);
         let mut resent = None;
         let mut pause = PAUSE_FIRST;
@@ -139,8 +146,15 @@ impl Host {
             let why = match self.attempt(&call, driven, resent).await {
                 Attempt::Over(answer) => return answer.map_err(no_owner),
                 Attempt::Again(error) => error,
-                Attempt::Unknown(error) => {
+                Attempt::Unknown(error, asked) => {
                     resent = resent.or(Some(known));
+                    let end = call.frame.deadline.min(clock::now() + OWNER_WAIT_MAX);
+                    give_up = give_up.max(end);
+                    if let Some(asked) = asked
+                        && tokio::time::timeout_at(end, self.0.locks.gone(&asked)).await.is_err()
+                    {
+                        return Err(why_unknown(&error));
+                    }
                     error
                 }
             };
@@ -168,10 +182,15 @@ impl Host {
                     let what = "this program has no client to ask other nodes with";
                     return Attempt::Over(Err(Error::new(Kind::StoreUnavailable, what)));
                 };
+                let forward = call.forward(peer.known, resent);
+                let sent = Arc::clone(&forward.sent);
                 let forwarded = tokio::select! {
-                    forwarded = peers.ask(&peer, call.forward(resent)) => forwarded,
+                    forwarded = peers.ask(&peer, forward) => forwarded,
                     // Whatever it did, no answer of its will come.
-                    () = locks.gone(&peer.id) => Forwarded::Lost(Error::store("the node that was asked is gone")),
+                    () = locks.gone(&peer.id) => {
+                        let gone = Error::new(Kind::WrongNode, "the node that was asked is gone");
+                        if sent.load(Ordering::Acquire) { Forwarded::Lost(gone) } else { Forwarded::Unsent(gone) }
+                    }
                 };
                 match forwarded {
                     Forwarded::Answered(answer) => self.judge(call, answer, resent),
@@ -179,8 +198,14 @@ impl Host {
                         locks.learn(&call.frame.key, owner.as_deref(), epoch);
                         Attempt::Again(Error::new(Kind::WrongNode, "this object is moving to another node"))
                     }
-                    Forwarded::Unsent(error) => Attempt::Again(error),
-                    Forwarded::Lost(error) if call.is_repeatable() => Attempt::Unknown(error),
+                    Forwarded::Unsent(error) => {
+                        locks.look_again(&call.frame.key, &peer).await;
+                        Attempt::Again(error)
+                    }
+                    Forwarded::Lost(error) if call.is_repeatable() => {
+                        locks.look_again(&call.frame.key, &peer).await;
+                        if call.is_view() { Attempt::Again(error) } else { Attempt::Unknown(error, Some(peer.id)) }
+                    }
                     Forwarded::Lost(error) => Attempt::Over(Err(why_unknown(&error))),
                 }
             }
@@ -193,7 +218,7 @@ impl Host {
         match answer {
             Err(error) if error.kind() == Kind::WrongNode => Attempt::Again(error),
             Err(error) if error.kind() == Kind::OutcomeUnknown && call.is_repeatable() && resent.is_none() => {
-                Attempt::Unknown(error)
+                Attempt::Unknown(error, None)
             }
             // The first time runs still: its answer is this one's.
             Err(error) if error.kind() == Kind::IdempotencyKeyInUse && resent.is_some() => Attempt::Again(error),

@@ -17,17 +17,13 @@ const WIDTH: usize = 110;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Owner {
     /// A node that is up: its name, its incarnation, and whether it is draining.
-    Up {
-        node: String,
-        id: String,
-        draining: bool,
-    },
+    Up { node: String, id: String, draining: bool },
     /// One that is not: its name, empty when it never joined.
-    Dead {
-        node: String,
-        id: String,
-    },
+    Dead { node: String, id: String },
+    /// It was given back, and nobody has taken it since.
     Nobody,
+    /// Nobody has taken it yet: it is taken when it is first asked for, so that it does not move.
+    Never,
 }
 
 /// Shards that are alike.
@@ -65,8 +61,8 @@ pub(super) async fn shards(target: &Target, as_json: bool) -> Result<i32> {
 }
 
 impl Owner {
-    fn new(id: Option<&str>, lives: &[Incarnation]) -> Self {
-        let Some(id) = id.map(str::to_owned) else { return Self::Nobody };
+    fn new(id: Option<&str>, epoch: u32, lives: &[Incarnation]) -> Self {
+        let Some(id) = id.map(str::to_owned) else { return if epoch == 0 { Self::Never } else { Self::Nobody } };
         match lives.iter().find(|life| life.id == id) {
             Some(life) if life.up => Self::Up { node: life.node.clone(), id, draining: life.draining },
             Some(life) => Self::Dead { node: life.node.clone(), id },
@@ -85,6 +81,7 @@ impl Owner {
             Self::Dead { node, id } if node.is_empty() => format!("{id}, which never joined"),
             Self::Dead { node, id } => format!("{node} ({id}), dead"),
             Self::Nobody => "nobody".to_owned(),
+            Self::Never => "never taken".to_owned(),
         }
     }
 
@@ -95,7 +92,7 @@ impl Owner {
             Self::Up { node, draining: true, .. } => format!("{node} (draining)"),
             Self::Dead { node, id } if node.is_empty() => format!("{id} (never joined)"),
             Self::Dead { node, .. } => format!("{node} (dead)"),
-            Self::Nobody => "nobody".to_owned(),
+            Self::Nobody | Self::Never => "nobody".to_owned(),
         }
     }
 
@@ -108,6 +105,7 @@ impl Owner {
                 json!({"node": (!node.is_empty()).then_some(node), "incarnation": id, "state": "dead"})
             }
             Self::Nobody => json!({"node": null, "incarnation": null, "state": "nobody"}),
+            Self::Never => json!({"node": null, "incarnation": null, "state": "never-taken"}),
         }
     }
 }
@@ -117,8 +115,9 @@ impl Found {
         let mut owners: BTreeMap<Owner, Group> = BTreeMap::new();
         let mut moves: BTreeMap<(Owner, String), Vec<u32>> = BTreeMap::new();
         for Ownership { shard, epoch, owner, .. } in shards {
-            let owner = Owner::new(owner.as_deref(), lives);
-            if let Some(desired) = Look::desired(lives, *shard).filter(|desired| !owner.is(desired)) {
+            let owner = Owner::new(owner.as_deref(), *epoch, lives);
+            let desired = Look::desired(lives, *shard).filter(|_| owner != Owner::Never);
+            if let Some(desired) = desired.filter(|desired| !owner.is(desired)) {
                 moves.entry((owner.clone(), desired.to_owned())).or_default().push(*shard);
             }
             let group = owners.entry(owner).or_insert_with(|| Group { epoch_min: *epoch, ..Group::default() });
@@ -242,15 +241,18 @@ mod tests {
 
     #[test]
     fn shards_are_told_by_owner_and_what_moves_with_from_whom_to_whom() {
-        let shards = owned(&[Some("a"), Some("a"), Some("gone"), Some("a"), None, Some("never")]);
+        let mut shards = owned(&[Some("a"), Some("a"), Some("gone"), Some("a"), None, Some("never"), None, None]);
+        shards[4].epoch = 7;
         let lines = Found::new(&shards, &[life("a", true, false), life("gone", false, false)]).lines();
         for line in [
-            "a (a-id), up: 3 shards, 50.0 %, epochs 1-4",
+            "a (a-id), up: 3 shards, 37.5 %, epochs 1-4",
             "  0-1 3",
-            "gone (gone-id), dead: 1 shard, 16.7 %, epoch 3",
-            "never-id, which never joined: 1 shard, 16.7 %, epoch 6",
-            "nobody: 1 shard, 16.7 %, epoch 0",
-            "to move: 3 of 6",
+            "gone (gone-id), dead: 1 shard, 12.5 %, epoch 3",
+            "never-id, which never joined: 1 shard, 12.5 %, epoch 6",
+            "nobody: 1 shard, 12.5 %, epoch 7",
+            "never taken: 2 shards, 25.0 %, epoch 0",
+            "  6-7",
+            "to move: 3 of 8",
             "  from nobody to a: 1 shard",
             "  from gone (dead) to a: 1 shard",
         ] {

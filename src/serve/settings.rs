@@ -49,13 +49,13 @@ struct Flags {
     public_url: Option<String>,
     /// The certificate that this node shows to others, in PEM
     #[arg(long, value_name = "FILE", env = "REMOTE_OBJECT_PEER_TLS_CERT")]
-    peer_tls_cert: Option<PathBuf>,
+    peer_tls_cert: Option<String>,
     /// The private key of that certificate, in PEM
     #[arg(long, value_name = "FILE", env = "REMOTE_OBJECT_PEER_TLS_KEY")]
-    peer_tls_key: Option<PathBuf>,
+    peer_tls_key: Option<String>,
     /// The authority that signs the certificates of nodes, in PEM
     #[arg(long, value_name = "FILE", env = "REMOTE_OBJECT_PEER_TLS_CA")]
-    peer_tls_ca: Option<PathBuf>,
+    peer_tls_ca: Option<String>,
     /// A settings file in TOML; its keys are those that --print-config prints
     #[arg(long, value_name = "FILE", env = "REMOTE_OBJECT_CONFIG")]
     config: Option<PathBuf>,
@@ -242,7 +242,9 @@ fn settings(base: Config, flags: Flags, source: impl Fn(&str) -> Option<ValueSou
         (flags.peer_tls_ca, &mut config.peer_tls_ca),
     ];
     for (given, setting) in files {
-        *setting = given.or(setting.take());
+        if let Some(path) = given {
+            *setting = Some(PathBuf::from(path)).filter(|path| !path.as_os_str().is_empty());
+        }
     }
     Ok(config)
 }

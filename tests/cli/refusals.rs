@@ -32,6 +32,18 @@ fn a_wrong_flag() {
 }
 
 #[test]
+fn certificates_that_cannot_be_used() {
+    let dir = dir();
+    let one = &["--peer-tls-ca", "ca.pem"];
+    refused(dir.path(), one, &["the setting peer-tls-ca is there and peer-tls-cert is not"]);
+    let all = ["--peer-tls-cert", "cert.pem", "--peer-tls-key", "key.pem", "--peer-tls-ca", "ca.pem"];
+    let why = if cfg!(feature = "tls") { "the setting peer-tls-ca: ca.pem cannot be read" } else { "the feature tls" };
+    let ended = run(&mut objectd(dir.path(), &[NOWHERE, &all].concat()));
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains(why), "{ended:?}");
+}
+
+#[test]
 fn a_wrong_variable_is_called_by_its_name() {
     let dir = dir();
     let cases = [

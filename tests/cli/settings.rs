@@ -25,6 +25,9 @@ dev = true
 log = "json"
 public-url = "https://file.example"
 allowed-authorities = ["http://stock.example:8080"]
+peer-tls-cert = "cert-of-file.pem"
+peer-tls-key = "key-of-file.pem"
+peer-tls-ca = "ca-of-file.pem"
 
 [cache-pools]
 large = "memcached://large-of-file"
@@ -54,8 +57,9 @@ fn every_setting_can_stand_in_the_file() {
     let in_effect = print_config(&mut objectd(dir.path(), &["--config", "all.toml"]));
     assert_eq!(in_effect, EVERYTHING.parse().unwrap());
     let mut by_default = print_config(&mut objectd(dir.path(), &[]));
-    by_default.insert("public-url".into(), "".into());
-    by_default.insert("cache".into(), "".into());
+    for none in ["public-url", "cache", "peer-tls-cert", "peer-tls-key", "peer-tls-ca"] {
+        by_default.insert(none.into(), "".into());
+    }
     let names = |table: &toml::Table| {
         let limits = table["limits"].as_table().unwrap();
         let mut names: Vec<String> = table.keys().chain(limits.keys()).cloned().collect();
@@ -88,6 +92,9 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file_and_that_over_the_def
         ("cache", "CACHE", "", "memcached://of-file", "redis://of-env", "redis://of-flag"),
         ("log", "LOG", "text", "json", "text", "json"),
         ("public-url", "PUBLIC_URL", "", "https://file.example", "https://env.example", "https://flag.example"),
+        ("peer-tls-cert", "PEER_TLS_CERT", "", "cert-of-file.pem", "of-env.pem", "of-flag.pem"),
+        ("peer-tls-key", "PEER_TLS_KEY", "", "key-of-file.pem", "of-env.pem", "of-flag.pem"),
+        ("peer-tls-ca", "PEER_TLS_CA", "", "ca-of-file.pem", "of-env.pem", "of-flag.pem"),
     ];
     for (name, variable, default, of_file, of_environment, of_flag) in settings {
         let value = |command: &mut Command| {
@@ -173,6 +180,9 @@ fn help_and_version_are_answers_and_not_errors() {
         "dev",
         "log",
         "public-url",
+        "peer-tls-cert",
+        "peer-tls-key",
+        "peer-tls-ca",
         "config",
         "print-config",
     ] {

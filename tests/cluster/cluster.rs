@@ -115,16 +115,22 @@ impl Cluster {
         self.load.below(self.nodes.len() as u64) as usize
     }
 
-    /// The node that owns each shard by the registers, if one does that is up.
-    pub fn owners(&self) -> Vec<Option<String>> {
+    /// What the registers say of shards.
+    fn shards(&self) -> serde_json::Value {
         let mut command = Command::new(OBJECTD);
         command.args(["shards", "--json", "--config"]).arg(self.dir.path().join("objectd.toml"));
         let told = command.output().unwrap();
         assert!(told.status.success(), "{told:?}");
-        let found: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+        serde_json::from_slice(&told.stdout).unwrap()
+    }
+
+    /// The node that owns each shard by the registers, if one does that is up.
+    pub fn owners(&self) -> Vec<Option<String>> {
+        let found = self.shards();
         let mut owners = vec![None; SHARDS as usize];
-        for owner in found["owners"].as_array().unwrap().iter().filter(|owner| owner["state"] != "nobody") {
-            let Some(node) = owner["node"].as_str().filter(|_| owner["state"] != "dead") else { continue };
+        for owner in found["owners"].as_array().unwrap() {
+            let is_up = owner["state"] == "up" || owner["state"] == "draining";
+            let Some(node) = owner["node"].as_str().filter(|_| is_up) else { continue };
             for range in owner["shards"].as_array().unwrap() {
                 let range = range.as_str().unwrap();
                 let (first, last) = range.split_once('-').unwrap_or((range, range));
@@ -135,21 +141,18 @@ impl Cluster {
         owners
     }
 
-    /// Waits until each shard has the owner that it is to have: nothing moves any more.
+    /// Waits until nothing moves any more: each shard that was ever taken is with the node that is to have it.
     pub fn settle(&self) {
         let began = Instant::now();
-        let mut owners = self.owners();
         loop {
-            thread::sleep(Duration::from_millis(500));
-            let now = self.owners();
-            if now.iter().all(Option::is_some) && now == owners {
+            let moves = &self.shards()["moves"];
+            if moves.as_array().unwrap().is_empty() {
                 return;
             }
             if began.elapsed() > BACK {
-                let nobodys = now.iter().filter(|owner| owner.is_none()).count();
-                self.fail(vec![format!("shards still move after {BACK:?}; {nobodys} have no owner that is up")]);
+                self.fail(vec![format!("shards still are to move after {BACK:?}: {moves}; {}", self.said())]);
             }
-            owners = now;
+            thread::sleep(Duration::from_millis(250));
         }
     }
 

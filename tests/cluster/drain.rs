@@ -1,11 +1,13 @@
 //! SIGTERM under load, of one node and of all, one after the other: no call fails, and each ends with 0.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::clients::Seen;
 use super::cluster::{BACK, Cluster, NODES, Store, shard_of};
 use super::gaps::at as percentile;
+use super::http::Client;
 
 /// How long a node may take to leave.
 const LEAVES: Duration = Duration::from_secs(20);
@@ -60,6 +62,15 @@ fn leave(cluster: &mut Cluster, at: usize, told: &mut Told) {
     cluster.sleep(300, 1_000);
     let since = Instant::now();
     cluster.process(at).terminate();
+    // As a balancer does that asks for /readyz twice a second: it sends nobody there from then on.
+    cluster.sleep(500, 600);
+    let address = cluster.nodes[at].place.address;
+    let ready = Client::new(Duration::from_secs(2)).get(address, "/readyz").map(|answer| answer.status);
+    if !matches!(ready, Ok(503)) {
+        cluster.fail(vec![format!("{name} was told to leave, and /readyz says: {ready:?}")]);
+    }
+    let all: Vec<SocketAddr> = cluster.nodes.iter().map(|node| node.place.address).collect();
+    cluster.load.ask_of(&all.iter().copied().filter(|other| *other != address).collect::<Vec<_>>());
     match cluster.process(at).ended(LEAVES) {
         Some(status) if status.code() == Some(0) => told.left_after.push(since.elapsed()),
         ended => {
@@ -70,6 +81,7 @@ fn leave(cluster: &mut Cluster, at: usize, told: &mut Told) {
     }
     cluster.sleep(500, 1_000);
     cluster.start(at);
+    cluster.load.ask_of(&all);
     cluster.sleep(300, 500);
     let seen = cluster.load.watched();
     told.add(cluster, at, &seen, &shards, since);

@@ -142,6 +142,29 @@ async fn a_node_that_drains_hands_over_without_a_failed_call() {
 }
 
 #[tokio::test]
+async fn who_has_left_is_not_waited_for() {
+    let inner = shared_memory();
+    let (first, second) = (Node::start(&inner, "a").await, Node::start(&inner, "b").await);
+    settle().await;
+    for id in 0..40 {
+        first.client.call(tally(id).add(1)).await.unwrap();
+        second.client.call(tally(id).add(1)).await.unwrap();
+    }
+    first.drain().await;
+    // The second has not looked since: it asks the first for all that it remembers to be there.
+    let began = remote_object::clock::now();
+    let calls = (0..40).map(|id| {
+        let host = second.service.host().clone();
+        // Without a key.
+        tokio::spawn(async move { host.call(tally(id).add(1)).await })
+    });
+    for value in futures_util::future::join_all(calls).await {
+        assert_eq!(value.unwrap().unwrap(), 3);
+    }
+    assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn calls_go_on_within_seconds_when_a_node_freezes() {
     let inner = shared_memory();
     let (first, second) = (Node::start(&inner, "a").await, Node::start(&inner, "b").await);

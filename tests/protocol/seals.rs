@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use remote_object::Service;
 use remote_object::error::{Kind, Outcome};
 use remote_object::model::Version;
+use remote_object::{Host, Service};
 use serde_json::json;
 
 use super::caller::*;
@@ -51,9 +51,6 @@ impl Left {
     }
 }
 
-/// Makes a request.
-type Asking = fn(&remote_object::Host) -> Ask;
-
 #[tokio::test(start_paused = true)]
 async fn the_put_of_a_cold_edit_is_the_seal() {
     let left = Left::behind().await;
@@ -80,10 +77,12 @@ async fn a_read_of_a_cold_object_is_one_seal_and_changes_no_tag() {
     left.assert_stays(2).await;
 }
 
+type ToAsk = fn(&Host) -> Ask;
+
 /// Each of these answers tells something of the state, and none puts anything.
 #[tokio::test(start_paused = true)]
 async fn an_edit_that_puts_nothing_is_answered_after_a_seal() {
-    let asks: [(&str, Asking); 6] = [
+    let asks: [(&str, ToAsk); 6] = [
         ("402", |host| call(host, "a", "refuse", json!({ "by": 1 }))),
         ("412", |host| add(host, "a", 1).if_match(Version::new(1, 99))),
         ("412 of one that is there", |host| add(host, "a", 1).if_absent()),

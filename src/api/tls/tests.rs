@@ -123,6 +123,24 @@ async fn listen() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
+/// A service, as it is.
+struct Serving {
+    address: SocketAddr,
+    stop: tokio::sync::oneshot::Sender<()>,
+    running: tokio::task::JoinHandle<crate::Result<()>>,
+}
+
+impl Serving {
+    async fn with(config: Config) -> Self {
+        let service = Service::builder().config(config).store("memory:").only_given_types().object::<Till>();
+        let service = service.build().await.unwrap();
+        let (listener, address) = listen().await;
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let running = tokio::spawn(async move { service.run(listener, async { _ = stopped.await }).await });
+        Self { address, stop, running }
+    }
+}
+
 /// A server that answers whether the connection is a node's, as the routes between nodes ask.
 async fn node(config: &Config) -> SocketAddr {
     let entrance = Entrance::of(config).unwrap();
@@ -245,11 +263,8 @@ async fn a_service_with_certificates_serves_http_and_https_on_one_port() {
     let place = Place::of(HERE, &authority);
     let mut config = place.config();
     config.limits.head_timeout_ms = 700;
-    let service = Service::builder().config(config).store("memory:").only_given_types().object::<Till>();
-    let service = service.build().await.unwrap();
-    let (listener, address) = listen().await;
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let running = tokio::spawn(async move { service.run(listener, async { _ = stopped.await }).await });
+    let serving = Serving::with(config).await;
+    let address = serving.address;
     let plain = async || TcpStream::connect(address).await.unwrap();
     let stranger = async || authority.stranger().connect(here(), plain().await).await.unwrap();
 
@@ -273,13 +288,20 @@ async fn a_service_with_certificates_serves_http_and_https_on_one_port() {
     tokio::time::timeout(PATIENCE, ends).await.unwrap();
     assert_eq!((&*said[0], &*said[1]), ("", ""));
     assert!(said[2].starts_with("HTTP/1.1 408") && said[2].contains("request-timeout"), "{}", said[2]);
+}
 
-    // One in the middle of a handshake does not keep it from ending.
-    let _halting = plain().await;
-    let mut late = stranger().await;
-    assert!(request(&mut late, "/healthz").await.starts_with("HTTP/1.1 200"));
-    stop.send(()).unwrap();
-    tokio::time::timeout(Duration::from_secs(5), running).await.unwrap().unwrap().unwrap();
+#[tokio::test]
+async fn who_has_not_ended_his_handshake_does_not_keep_a_service_from_ending() {
+    let place = Place::of(HERE, &Authority::new("ours"));
+    let serving = Serving::with(place.config()).await;
+    let connect = async || TcpStream::connect(serving.address).await.unwrap();
+    let _silent = connect().await;
+    let mut halting = connect().await;
+    halting.write_all(&[22, 3, 1]).await.unwrap();
+    // Both were accepted: this one came after them.
+    assert!(request(&mut connect().await, "/healthz").await.starts_with("HTTP/1.1 200"));
+    serving.stop.send(()).unwrap();
+    tokio::time::timeout(Duration::from_secs(5), serving.running).await.unwrap().unwrap().unwrap();
 }
 
 #[tokio::test]
