@@ -82,7 +82,8 @@ fn metrics(asked: &Asked<'_>) -> Answer {
         true => "application/openmetrics-text; version=1.0.0; charset=utf-8",
         false => "text/plain; version=0.0.4; charset=utf-8",
     };
-    text(media, asked.api.metrics.text(&asked.api.host.cache_counts(), open_metrics))
+    let host = &asked.api.host;
+    text(media, asked.api.metrics.text(&host.cache_counts(), host.cluster_counts(), open_metrics))
 }
 
 /// Scripts and styles run by nonce alone, and the page may talk to its own server alone.

@@ -13,7 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::error::{Error, Kind, Result};
-use crate::objects::{CacheCounts, TypeDef};
+use crate::objects::{CacheCounts, ClusterCounts, ForwardCounts, TypeDef};
 
 /// Upper bounds in seconds: from a view in memory to a call that waits for its deadline.
 const BUCKETS: [f64; 16] =
@@ -57,6 +57,11 @@ struct ServerLabels {
     state: &'static str,
 }
 
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct ForwardLabels {
+    result: &'static str,
+}
+
 type Durations = Family<OperationLabels, Histogram, fn() -> Histogram>;
 
 /// The metrics of one service.
@@ -67,6 +72,7 @@ pub(crate) struct Metrics {
     durations: Durations,
     problems: Vec<Counter>,
     caches: Caches,
+    cluster: Cluster,
     in_work: Gauge<i64, AtomicI64>,
     connections: Gauge<i64, AtomicI64>,
     /// Requests that name no object: operations, and paths and types there are none of.
@@ -81,6 +87,29 @@ struct Caches {
     reads: Family<ReadLabels, Counter>,
     writes: Family<WriteLabels, Counter>,
     servers: Family<ServerLabels, Gauge>,
+}
+
+/// The cluster as this node saw it last; nothing in it where one process owns the store.
+#[derive(Default, Debug)]
+struct Cluster {
+    nodes: Gauge,
+    shards: Gauge,
+    forwards: Family<ForwardLabels, Counter>,
+}
+
+impl Cluster {
+    fn set(&self, counts: ClusterCounts, forwards: &ForwardCounts) {
+        self.nodes.set(counts.nodes as i64);
+        self.shards.set(counts.shards as i64);
+        for (result, count) in [
+            ("answered", &forwards.answered),
+            ("elsewhere", &forwards.elsewhere),
+            ("unsent", &forwards.unsent),
+            ("lost", &forwards.lost),
+        ] {
+            self.forwards.get_or_create(&ForwardLabels { result }).inner().store(count.load(Relaxed), Relaxed);
+        }
+    }
 }
 
 /// One kind of request of one type.
@@ -121,11 +150,15 @@ impl Metrics {
         registry.register("cache_reads", "Objects asked of a cache", caches.reads.clone());
         registry.register("cache_writes", "Objects to be put into a shared cache", caches.writes.clone());
         registry.register("cache_servers", "Servers of a shared cache", caches.servers.clone());
+        let cluster = Cluster::default();
+        registry.register("nodes", "Nodes that are up", cluster.nodes.clone());
+        registry.register("shards", "Shards that this node has", cluster.shards.clone());
+        registry.register("forwards", "Questions to other nodes", cluster.forwards.clone());
         let problems = Kind::ALL.iter().map(|kind| codes.get_or_create_owned(&CodeLabels { code: kind.code() }));
         let problems = problems.collect();
         let other = slot(&requests, &durations, "", "other", "");
         let inner = slot(&requests, &durations, "", "inner", "");
-        Self { registry, requests, durations, problems, caches, in_work, connections, other, inner }
+        Self { registry, requests, durations, problems, caches, cluster, in_work, connections, other, inner }
     }
 
     /// The slots of a type.
@@ -170,9 +203,18 @@ impl Metrics {
         }
     }
 
-    /// All of it as text: OpenMetrics, or the older form that every Prometheus reads. The caches count for themselves.
-    pub(crate) fn text(&self, caches: &CacheCounts, open_metrics: bool) -> String {
+    /// All of it as text: OpenMetrics, or the older form that every Prometheus reads. The caches and
+    /// the cluster count for themselves.
+    pub(crate) fn text(
+        &self,
+        caches: &CacheCounts,
+        cluster: Option<(ClusterCounts, &ForwardCounts)>,
+        open_metrics: bool,
+    ) -> String {
         self.caches.set(caches);
+        if let Some((counts, forwards)) = cluster {
+            self.cluster.set(counts, forwards);
+        }
         let mut text = String::with_capacity(16 << 10);
         // Writing to a String does not fail.
         let _ = encode(&mut text, &self.registry);
@@ -282,7 +324,9 @@ mod tests {
         let _connected = metrics.connect();
         let pool = PoolCounts { pool: "default".into(), stale: 3, servers_open: 1, ..PoolCounts::default() };
         let caches = CacheCounts { l1_hits: 7, l1_misses: 2, pools: vec![pool] };
-        let text = metrics.text(&caches, false);
+        let (cluster, forwards) = (ClusterCounts { nodes: 3, shards: 341 }, ForwardCounts::default());
+        forwards.lost.store(2, Relaxed);
+        let text = metrics.text(&caches, Some((cluster, &forwards)), false);
         for line in [
             "# TYPE remote_object_requests_total counter",
             "remote_object_requests_total{type=\"\",operation=\"other\",method=\"\",status=\"4xx\"} 1",
@@ -293,10 +337,13 @@ mod tests {
             "remote_object_cache_reads_total{tier=\"l1\",pool=\"\",result=\"hit\"} 7",
             "remote_object_cache_reads_total{tier=\"l2\",pool=\"default\",result=\"stale\"} 3",
             "remote_object_cache_servers{pool=\"default\",state=\"open\"} 1",
+            "remote_object_nodes 3",
+            "remote_object_shards 341",
+            "remote_object_forwards_total{result=\"lost\"} 2",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\nin\n{text}");
         }
-        assert!(!text.contains("# EOF") && metrics.text(&caches, true).ends_with("# EOF\n"));
+        assert!(!text.contains("# EOF") && metrics.text(&caches, None, true).ends_with("# EOF\n"));
     }
 
     #[test]

@@ -28,5 +28,5 @@ pub use incarnation::NodeId;
 pub use look::{Incarnation, Look, Ownership};
 #[cfg(feature = "cli")]
 pub use raise::raise_epochs;
-pub use route::{Peer, Place};
+pub use route::{ClusterCounts, Peer, Place};
 pub use shards::Locks;

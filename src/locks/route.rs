@@ -69,7 +69,26 @@ impl Map {
     }
 }
 
+/// How many of what there are in the cluster, as this node sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ClusterCounts {
+    /// Nodes that are up, this one included.
+    pub nodes: usize,
+    /// Shards that this node has.
+    pub shards: usize,
+}
+
 impl Locks {
+    /// The cluster in numbers; none where one process owns the store.
+    #[must_use]
+    pub fn cluster_counts(&self) -> Option<ClusterCounts> {
+        if self.caps.exclusive {
+            return None;
+        }
+        let shards = (0..self.taking.len() as u32).filter(|shard| self.hold(*shard).is_some()).count();
+        Some(ClusterCounts { nodes: self.members.borrow().rows().count(), shards })
+    }
+
     /// Whether other processes may have objects of this store.
     #[must_use]
     pub fn is_shared(&self) -> bool {

@@ -17,13 +17,13 @@ use super::object::TypeDef;
 use super::registry::Registry;
 use super::remote::Authorities;
 use super::request::{Answered, Freshness, Listed, Op, Request};
-use super::route::{Peers, Routed, no_owner};
+use super::route::{ForwardCounts, Peers, Routed, no_owner};
 use super::turn::Sizes;
 use super::waits::Waits;
 use crate::clock::{self, Instant};
 use crate::config::{Config, IDEMPOTENCY_KEY_BYTES_MAX, REQUEST_TIMEOUT_MAX};
 use crate::error::{Error, Kind, Result};
-use crate::locks::{CacheCounts, Locks};
+use crate::locks::{CacheCounts, ClusterCounts, Locks};
 use crate::model::{Item, ObjectKey, ObjectUri, Scan, Version};
 
 /// The objects of one service. Cheap to clone.
@@ -40,6 +40,7 @@ pub(super) struct Core {
     pub(super) waits: Waits,
     pub(super) elsewhere: Option<Arc<dyn Elsewhere>>,
     pub(super) peers: Option<Arc<dyn Peers>>,
+    pub(super) forwards: ForwardCounts,
     pub(super) draining: AtomicBool,
     retiring: AtomicBool,
     /// The objects are another process's to have: nothing is begun any more.
@@ -79,6 +80,7 @@ impl Host {
             waits: Waits::default(),
             elsewhere,
             peers,
+            forwards: ForwardCounts::default(),
             draining: AtomicBool::new(false),
             retiring: AtomicBool::new(false),
             left: AtomicBool::new(false),
@@ -274,6 +276,13 @@ impl Host {
     #[must_use]
     pub fn cache_counts(&self) -> CacheCounts {
         self.0.locks.cache_counts()
+    }
+
+    #[doc(hidden)]
+    /// The cluster in numbers, and what came of the questions to other nodes; none where one process owns the store.
+    #[must_use]
+    pub fn cluster_counts(&self) -> Option<(ClusterCounts, &ForwardCounts)> {
+        Some((self.0.locks.cluster_counts()?, &self.0.forwards))
     }
 
     #[doc(hidden)]

@@ -31,7 +31,7 @@ mod view;
 mod waits;
 
 pub use crate::locks::Peer;
-pub use crate::locks::{CacheCounts, PoolCounts, Tier};
+pub use crate::locks::{CacheCounts, ClusterCounts, PoolCounts, Tier};
 pub use args::Args;
 #[cfg(feature = "client")]
 pub(crate) use args::WireArgs;
@@ -46,4 +46,4 @@ pub use object::{Method, Options, Param, RemoteMethods, RemoteObject, RemoteStat
 pub use registry::{Registration, Registry};
 pub use remote::{Authorities, Remote};
 pub use request::{Answered, Conditions, Freshness, Listed, Op, Reply, Request, Success, Tags};
-pub use route::{Forward, Forwarded, Peers, Way};
+pub use route::{Forward, ForwardCounts, Forwarded, Peers, Way};

@@ -1,7 +1,7 @@
 //! Which node answers: this one, or another that is asked once (rules R11 and R12).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -70,6 +70,31 @@ pub enum Forwarded {
     Unsent(Error),
     /// It was sent and not answered.
     Lost(Error),
+}
+
+/// What came of the questions to other nodes so far.
+#[derive(Debug, Default)]
+pub struct ForwardCounts {
+    /// Answered there.
+    pub answered: AtomicU64,
+    /// Another node has it.
+    pub elsewhere: AtomicU64,
+    /// Not reached: the call had no effect.
+    pub unsent: AtomicU64,
+    /// Sent and not answered.
+    pub lost: AtomicU64,
+}
+
+impl ForwardCounts {
+    fn add(&self, forwarded: &Forwarded) {
+        let counter = match forwarded {
+            Forwarded::Answered(_) => &self.answered,
+            Forwarded::Elsewhere(..) => &self.elsewhere,
+            Forwarded::Unsent(_) => &self.unsent,
+            Forwarded::Lost(_) => &self.lost,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// A call on its way to its object.
@@ -192,6 +217,7 @@ impl Host {
                         if sent.load(Ordering::Acquire) { Forwarded::Lost(gone) } else { Forwarded::Unsent(gone) }
                     }
                 };
+                self.0.forwards.add(&forwarded);
                 match forwarded {
                     Forwarded::Answered(answer) => self.judge(call, answer, resent),
                     Forwarded::Elsewhere(owner, epoch) => {
