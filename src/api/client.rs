@@ -189,6 +189,8 @@ impl Elsewhere for Outbound {
 pub(super) fn write_tags(tags: &Tags) -> String {
     match tags {
         Tags::Any => "*".to_owned(),
+        // None of them is ours: a tag that nothing has.
+        Tags::These(versions) if versions.is_empty() => "\"\"".to_owned(),
         Tags::These(versions) => versions.iter().map(|version| format!("\"{version}\"")).collect::<Vec<_>>().join(", "),
     }
 }

@@ -7,12 +7,12 @@ use hyper::body::Body;
 use super::body;
 use super::extract::{Head, query_pairs};
 use super::layers::{Answer, Asked};
-use super::names::{AT, CHAIN, EPOCH, KNOWN, OWNER_LIFE, RESENT, SECRET, TIER};
+use super::names::{AT, CHAIN, EPOCH, KNOWN, LIFE, OWNER_LIFE, RESENT, SECRET, TIER};
 use super::problem::Refusal;
 use super::reply::{self, Shape};
 use super::routes::{self, Route};
 use super::stream::Proved;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Outcome, Result};
 use crate::model::{ObjectKey, ObjectUri, Version};
 use crate::objects::{Args, Op, Request, Tier, TypeDef, Way};
 
@@ -76,6 +76,10 @@ where
             }
             Ok(answer)
         }
+        Err(error) if error.kind() == Kind::WrongNode && error.outcome() != Outcome::NotExecuted => {
+            let what = "the call was undone here; what it asked of other objects may have happened";
+            Err(Error::new(Kind::OutcomeUnknown, what).with_detail(format!("{error:?}")).into())
+        }
         Err(error) if error.kind() == Kind::WrongNode => {
             let mut answer = asked.refuse(&error.into());
             let (owner, epoch) = asked.api.host.owner(&key);
@@ -132,6 +136,7 @@ fn read_way(headers: &HeaderMap) -> Result<Way> {
     };
     Ok(Way {
         chain: chain.collect::<Result<_, _>>().map_err(|_| Error::bad_request("the chain of calls does not parse"))?,
+        life: text(LIFE).map(Into::into),
         known: version(KNOWN)?.unwrap_or(Version::new(0, 0)),
         resent: version(RESENT)?,
     })

@@ -30,6 +30,8 @@ pub(crate) const INNER: &str = "/_nodes";
 pub(crate) const SECRET: HeaderName = HeaderName::from_static("remote-object-secret");
 /// Between nodes: the objects whose methods wait for this call, from the root call on, as paths.
 pub(crate) const CHAIN: HeaderName = HeaderName::from_static("remote-object-chain");
+/// Between nodes: the incarnation that is asked.
+pub(crate) const LIFE: HeaderName = HeaderName::from_static("remote-object-life");
 /// Between nodes: a version from before all that the call can be; its epoch is that which the sender knows.
 pub(crate) const KNOWN: HeaderName = HeaderName::from_static("remote-object-known");
 /// Between nodes: the call was sent before; a version from before the first time.
@@ -70,7 +72,6 @@ pub(crate) const DOCUMENTED: &[&str] = &[
 /// The media type of states, arguments and replies.
 pub(crate) const JSON: &str = "application/json";
 /// The media type of problems (RFC 9457).
-#[cfg(feature = "http")]
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// `type` of a problem of ours is this and its code.

@@ -24,12 +24,12 @@ use tower_service::Service;
 
 use super::client::{GRACE, REPLY_BYTES_MAX, read_problem, read_tag, write_tags};
 use super::names::{
-    AT, CHAIN, EPOCH, IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, INNER, JSON, KNOWN, OWNER_LIFE, REQUEST_TIMEOUT, RESENT,
-    SECRET, TIER, TRACEPARENT,
+    AT, CHAIN, EPOCH, IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, INNER, JSON, KNOWN, LIFE, OWNER_LIFE, PROBLEM_JSON,
+    REQUEST_TIMEOUT, RESENT, SECRET, TIER, TRACEPARENT,
 };
 #[cfg(feature = "tls")]
 use super::tls::{Connector, PeerTls};
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::model::Version;
@@ -39,13 +39,16 @@ use crate::objects::{Forward, Forwarded, Op, Peer, Peers, Reply, Success, Tier, 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often a connection is tried that has been silent, and how long the answer may take.
 const PING: Duration = Duration::from_secs(2);
+/// A connection that was not used for so long is about to be closed by the other end.
+const UNUSED_MAX: Duration = Duration::from_secs(60);
 /// What may be under way of one answer, and of all on a connection, in bytes.
 const WINDOW: u32 = 1 << 20;
 
 /// The other nodes of this cluster. Connections are made when they are needed, one a node, and kept.
 #[derive(Debug)]
 pub(crate) struct Nodes {
-    connections: Mutex<HashMap<Arc<str>, Connecting>>,
+    /// Each with when it was asked for last.
+    connections: Mutex<HashMap<Arc<str>, (Connecting, Instant)>>,
     connector: Connector,
     secret: HeaderValue,
 }
@@ -68,17 +71,19 @@ impl Nodes {
     /// The connection to a node; another one where the last has ended, or was never made.
     fn connection(&self, addr: &Arc<str>) -> Connecting {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = connections.get(addr) {
-            match known.peek() {
-                None => return known.clone(),
-                Some(Ok(connection)) if !connection.is_closed() => return known.clone(),
-                Some(_) => {}
-            }
-        }
+        let now = clock::now();
         // Nodes come and go, each at an address of its own.
-        connections.retain(|_, known| !matches!(known.peek(), Some(Err(_))));
+        connections.retain(|_, (known, used)| match known.peek() {
+            None => true,
+            Some(Ok(connection)) => !connection.is_closed() && now.saturating_duration_since(*used) < UNUSED_MAX,
+            Some(Err(_)) => false,
+        });
+        if let Some((known, used)) = connections.get_mut(addr) {
+            *used = now;
+            return known.clone();
+        }
         let connecting = connect(self.connector.clone(), Arc::clone(addr)).boxed().shared();
-        connections.insert(Arc::clone(addr), connecting.clone());
+        connections.insert(Arc::clone(addr), (connecting.clone(), now));
         connecting
     }
 }
@@ -148,8 +153,14 @@ impl Peers for Nodes {
                     Err(error) => Forwarded::Lost(Error::store(format!("the answer of {addr} broke off: {error}"))),
                 }
             };
-            let late = Error::store("the node that was asked did not answer before the deadline");
-            tokio::time::timeout_at(deadline + GRACE, answered).await.unwrap_or(Forwarded::Lost(late))
+            let late = || match edit {
+                true => Forwarded::Lost(Error::store("the node that was asked did not answer before the deadline")),
+                false => Forwarded::Answered(Err(Error::new(
+                    Kind::DeadlineExceeded,
+                    "the deadline passed before the view was answered",
+                ))),
+            };
+            tokio::time::timeout_at(deadline + GRACE, answered).await.unwrap_or_else(|_| late())
         })
     }
 }
@@ -219,6 +230,9 @@ fn request(addr: &str, asked: Forward, secret: &HeaderValue) -> Result<Request<F
         request = request.header(CHAIN, chain.join(" "));
     }
     request = request.header(KNOWN, asked.way.known.to_string());
+    if let Some(life) = &asked.way.life {
+        request = request.header(LIFE, &**life);
+    }
     if let Some(version) = asked.way.resent {
         request = request.header(RESENT, version.to_string());
     }
@@ -271,12 +285,15 @@ fn read(addr: &str, status: StatusCode, headers: &HeaderMap, body: Bytes, edit: 
         let epoch = text(EPOCH).and_then(|epoch| epoch.parse().ok()).unwrap_or(0);
         return Forwarded::Elsewhere(text(OWNER_LIFE).map(str::to_owned), epoch);
     }
+    if headers.get(CONTENT_TYPE).is_none_or(|media| media.as_bytes() != PROBLEM_JSON.as_bytes()) {
+        let what = format!("something between here and {addr} answered {status}");
+        return Forwarded::Lost(Error::store(what));
+    }
     let error = read_problem(status, &body, edit);
     match error.kind() {
         Kind::RouteNotFound => Forwarded::Answered(Err(Error::internal(format!(
             "the node at {addr} does not take this one for a node of its cluster: they have other secrets or certificates"
         )))),
-        Kind::Draining => Forwarded::Unsent(Error::new(Kind::WrongNode, "the node that has the object leaves")),
         _ => Forwarded::Answered(Err(error)),
     }
 }

@@ -172,6 +172,8 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
         .half_close(false)
         .max_headers(limits.header_count + 50)
         .max_buf_size(head);
-    builder.http2().max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX)).max_concurrent_streams(256);
+    // All that other nodes ask comes over one connection each.
+    let streams = u32::try_from(limits.calls).unwrap_or(u32::MAX);
+    builder.http2().max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX)).max_concurrent_streams(streams);
     builder
 }

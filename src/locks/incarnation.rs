@@ -30,7 +30,7 @@ pub struct NodeId {
 ///
 /// # Errors
 /// `config` when another process has this host's name, and lives; `store-unavailable`.
-pub(super) async fn join(cache: &Cache, id: &str, node: &NodeId) -> Result<()> {
+pub(super) async fn join(cache: &Cache, id: &str, node: &NodeId, leaving: bool) -> Result<()> {
     let rows = read_up(cache).await?;
     let (own, others): (Vec<_>, Vec<_>) =
         rows.into_iter().filter(|(_, row)| row.name == node.name).partition(|(_, row)| row.addr == node.addr);
@@ -55,7 +55,7 @@ pub(super) async fn join(cache: &Cache, id: &str, node: &NodeId) -> Result<()> {
         name: node.name.clone(),
         addr: node.addr.clone(),
         beat: 0,
-        drain: false,
+        drain: leaving,
         format: FORMAT,
         since: clock::unix_ms(),
     };
@@ -95,6 +95,24 @@ pub(super) async fn kill(cache: &Cache, register: &Register, killer: &str) -> Re
     .await?;
     tracing::info!(register = register.name(), killer, "an incarnation was marked dead");
     Ok(())
+}
+
+/// Writes `dead`, unless it has beaten since; answers whether it is dead now.
+pub(super) async fn kill_still(cache: &Cache, id: &str, beat: u64, killer: &str) -> Result<bool> {
+    let mut killed = None;
+    let row = change(cache, &Register::node(id), |found: Option<&NodeRow>| {
+        let row = found.filter(|row| row.state == NodeState::Up && row.beat == beat)?;
+        let dead = NodeRow { state: NodeState::Dead, beat: row.beat + 1, ..row.clone() };
+        killed = Some(dead.clone());
+        Some(dead)
+    })
+    .await?;
+    // Only what a write of our own has put there counts.
+    let is_ours = killed.is_some() && row == killed;
+    if is_ours {
+        tracing::info!(register = id, killer, "an incarnation was marked dead");
+    }
+    Ok(is_ours)
 }
 
 /// One beat: the number it now has, or `None` when this life is over.

@@ -9,10 +9,10 @@ use tokio::sync::OnceCell;
 use super::incarnation::{self, BEAT};
 use super::members::{Members, Watch, read_up};
 use super::registers::NodeRow;
+use super::route::moving;
 use super::shards::Locks;
 use crate::clock::{self, Random};
 use crate::error::{Kind, Result};
-use crate::model::Register;
 
 impl Locks {
     /// The life of now, put into the register if it is not there yet.
@@ -22,8 +22,11 @@ impl Locks {
         }
         let mut joined = self.joined.lock().await;
         let life = self.life();
+        if self.left.load(Relaxed) {
+            return Err(moving());
+        }
         if joined.as_ref() != Some(&life) {
-            if let Err(error) = incarnation::join(&self.cache, &life, &self.node).await {
+            if let Err(error) = incarnation::join(&self.cache, &life, &self.node, self.leaving.load(Relaxed)).await {
                 // Its row may stand there, or come later: what is tried next is another life.
                 self.renew(&life);
                 if error.kind() == Kind::Config {
@@ -94,9 +97,17 @@ impl Locks {
         }
         let began = clock::now();
         let mut rows = read_up(&self.cache).await?;
-        for still in watch.stand_still(&rows, &life, began) {
+        self.see(&rows);
+        for (still, beat) in watch.stand_still(&rows, &life, began) {
             tracing::warn!(incarnation = still, "a node's beat stands still; it is declared dead");
-            incarnation::kill(&self.cache, &Register::node(&still), &self.node.name).await?;
+            match incarnation::kill_still(&self.cache, &still, beat, &self.node.name).await {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(error) => {
+                    tracing::warn!(?error, incarnation = still, "it could not be declared dead");
+                    continue;
+                }
+            }
             let mut buried = self.buried.lock().unwrap_or_else(PoisonError::into_inner);
             buried.insert(still.clone(), Arc::new(OnceCell::new_with(Some(()))));
             rows.retain(|(id, _)| *id != still);
@@ -125,6 +136,9 @@ pub(super) async fn keep_beating(locks: Weak<Locks>) {
     loop {
         tokio::time::sleep(BEAT).await;
         let Some(locks) = locks.upgrade() else { return };
+        if locks.left.load(Relaxed) {
+            return;
+        }
         if let Err(error) = locks.beat(&mut watch).await {
             tracing::warn!(?error, "a beat was not answered");
             watch.forget();

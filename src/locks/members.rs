@@ -111,24 +111,42 @@ pub(super) async fn each_register(cache: &Cache, prefix: &str, mut see: impl FnM
 
 /// How long each other node's beat stands still, by this process's own monotonic clock.
 #[derive(Debug, Default)]
-pub(super) struct Watch(HashMap<String, (u64, Instant)>);
+pub(super) struct Watch {
+    seen: HashMap<String, Still>,
+    /// Beats of one's own that were applied.
+    beats: u64,
+}
+
+/// A beat that was seen, since when, and which of one's own beats it was seen after.
+#[derive(Debug)]
+struct Still {
+    beat: u64,
+    since: Instant,
+    after: u64,
+}
+
+/// So many beats of one's own lie in the time for which another one stands still.
+const BEATS_MIN: u64 = 3;
 
 impl Watch {
     /// Own beats are not applied: a store that answers nobody would have everybody killed.
     pub(super) fn forget(&mut self) {
-        self.0.clear();
+        self.seen.clear();
     }
 
     /// Those who stood still for the whole of [`WATCH`]; to be asked at the end of a beat of one's own that was applied.
-    pub(super) fn stand_still(&mut self, rows: &[(String, NodeRow)], me: &str, now: Instant) -> Vec<String> {
-        self.0.retain(|id, _| rows.iter().any(|(up, _)| up == id));
+    pub(super) fn stand_still(&mut self, rows: &[(String, NodeRow)], me: &str, now: Instant) -> Vec<(String, u64)> {
+        self.seen.retain(|id, _| rows.iter().any(|(up, _)| up == id));
+        self.beats += 1;
+        let after = self.beats;
         let mut still = Vec::new();
         for (id, row) in rows.iter().filter(|(id, _)| id != me) {
-            let seen = self.0.entry(id.clone()).or_insert((row.beat, now));
-            if seen.0 != row.beat {
-                *seen = (row.beat, now);
-            } else if now.saturating_duration_since(seen.1) >= WATCH {
-                still.push(id.clone());
+            let fresh = || Still { beat: row.beat, since: now, after };
+            let seen = self.seen.entry(id.clone()).or_insert_with(fresh);
+            if seen.beat != row.beat {
+                *seen = fresh();
+            } else if now.saturating_duration_since(seen.since) >= WATCH && after - seen.after >= BEATS_MIN {
+                still.push((id.clone(), row.beat));
             }
         }
         still

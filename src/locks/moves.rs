@@ -34,6 +34,15 @@ struct State {
     members: Option<(Arc<super::members::Members>, Instant)>,
 }
 
+/// That a sweep runs.
+struct Sweeping<'a>(&'a Moves);
+
+impl Drop for Sweeping<'_> {
+    fn drop(&mut self) {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).sweeping = false;
+    }
+}
+
 impl Locks {
     /// Sees to it that this node has the shards it should have, in the background; one sweep at a time.
     pub(super) fn sweep(self: &Arc<Self>) {
@@ -61,8 +70,10 @@ impl Locks {
         };
         let locks = Arc::clone(self);
         tokio::spawn(async move {
+            // Ends with the sweep, though a store panicked in it.
+            let sweeping = Sweeping(&locks.moves);
             locks.sweep_once(look, settled).await;
-            locks.moves.0.lock().unwrap_or_else(PoisonError::into_inner).sweeping = false;
+            drop(sweeping);
         });
     }
 
@@ -141,7 +152,9 @@ impl Locks {
         }
         let me = self.life();
         if let Err(error) = self.say_leaving().await {
+            // The others would send back what is given to them.
             tracing::warn!(?error, "leaving without saying so before");
+            return;
         }
         if !self.members.borrow().has_others(&me) {
             return;

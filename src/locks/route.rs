@@ -144,14 +144,17 @@ impl Locks {
     /// The version before all that a call can have that is run here from now on.
     #[must_use]
     pub fn known_of(&self, key: &ObjectKey) -> Version {
-        Version::new(self.map.get(self.shard_of(key)).epoch, 0)
+        let seen = self.map.get(self.shard_of(key)).epoch;
+        // What was seen of a later owner does not hold for what is done here before that is noticed.
+        Version::new(self.held(key).map_or(seen, |hold| hold.epoch.min(seen)), 0)
     }
 
-    /// Whether what this node has of an object's shard is of that epoch or a later one. Who knows of a later owner must not be
+    /// Whether a question of another node is one to this life, and what this node has of the object's shard is of that epoch or a
+    /// later one. A question that lay about while this process was frozen was sent again meanwhile; and who knows of a later owner must not be
     /// answered by one before it: a keyed call that is run there is not among those that the later one remembers.
     #[must_use]
-    pub fn is_of(&self, key: &ObjectKey, known: Version) -> bool {
-        self.held(key).is_none_or(|hold| hold.epoch >= known.epoch())
+    pub fn is_meant(&self, key: &ObjectKey, life: Option<&str>, known: Version) -> bool {
+        life.is_none_or(|life| *self.life() == *life) && self.held(key).is_none_or(|hold| hold.epoch >= known.epoch())
     }
 
     /// Takes note of who owns an object's shard, as another node says.
@@ -193,10 +196,17 @@ impl Locks {
     /// Resolves once a life is no longer called up: no answer leaves it any more.
     pub async fn gone(&self, id: &str) {
         let mut members = self.members.subscribe();
-        let gone = members.wait_for(|members| members.find(id).is_none()).await.is_ok();
-        if !gone {
-            std::future::pending::<()>().await;
+        while members.wait_for(|members| members.find(id).is_none()).await.is_ok() {
+            // A list may be of before it came; its register is not.
+            let row = read::<NodeRow>(&self.cache, &Register::node(id)).await;
+            if row.is_ok_and(|row| row.is_none_or(|(row, _)| row.state == NodeState::Dead)) {
+                return;
+            }
+            if members.changed().await.is_err() {
+                break;
+            }
         }
+        std::future::pending::<()>().await;
     }
 }
 

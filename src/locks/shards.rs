@@ -46,6 +46,8 @@ pub struct Locks {
     pub(super) moves: Moves,
     /// This process leaves: it takes no shard any more.
     pub(super) leaving: AtomicBool,
+    /// It has left, and does not join again.
+    pub(super) left: AtomicBool,
     pub(super) stopped: OnceLock<Error>,
     told_stopped: Notify,
     /// Waits for the store to fail, and holds it meanwhile.
@@ -100,6 +102,7 @@ impl Locks {
             map: Map::new(cluster.shards),
             moves: Moves::default(),
             leaving: AtomicBool::new(false),
+            left: AtomicBool::new(false),
             stopped: OnceLock::new(),
             told_stopped: Notify::new(),
             watch: OnceLock::new(),
@@ -392,6 +395,7 @@ impl Locks {
     pub async fn leave(&self) {
         let life = self.life();
         self.leaving.store(true, Relaxed);
+        self.left.store(true, Relaxed);
         self.end_all();
         if !self.caps.exclusive
             && let Err(error) = incarnation::kill(&self.cache, &Register::node(&life), &self.node.name).await

@@ -124,14 +124,12 @@ impl Host {
     pub async fn answer_begun(&self, request: Request) -> Answered {
         self.0.locks.ready()?;
         if self.0.left.load(Ordering::Relaxed) {
-            return Err(draining());
+            return Err(if request.way.is_some() { gone() } else { draining() });
         }
         let Request { key, op, conditions, idempotency_key, deadline, freshness, trace, way } = request;
         let call = |frame| Routed { op, conditions, idempotency_key, freshness, frame };
         match way {
-            Some(way) if !self.0.locks.is_of(&key, way.known) => {
-                Err(Error::new(Kind::WrongNode, "this object has another owner since"))
-            }
+            Some(way) if !self.0.locks.is_meant(&key, way.life.as_deref(), way.known) => Err(gone()),
             Some(way) => self.here(call(Frame::arrived(key, deadline, trace, &way)), Driven::UntilItEnds).await,
             None => self.routed(call(Frame::root(key, deadline, trace)), Driven::UntilItEnds).await,
         }
@@ -353,6 +351,11 @@ impl Host {
         let unknown = || Error::new(Kind::TypeNotFound, format!("there is no type {name}"));
         self.0.registry.get(name).ok_or_else(unknown)
     }
+}
+
+/// The answer to another node that asks for what was here.
+fn gone() -> Error {
+    Error::new(Kind::WrongNode, "this object has another owner since")
 }
 
 /// The answer while this node shuts down.

@@ -53,6 +53,8 @@ pub struct Forward {
 pub struct Way {
     /// The objects whose methods wait for it, from the root call on.
     pub chain: Vec<ObjectKey>,
+    /// The life of the process that it was sent to: the next one must not answer it.
+    pub life: Option<Arc<str>>,
     /// A version from before all that the call can be: an owner of an earlier epoch must not run it.
     pub known: Version,
     /// It was sent before, and nobody knows what became of it: a version from before the first time.
@@ -123,7 +125,7 @@ impl Routed {
         self.is_view() || (self.idempotency_key.is_some() && !waits)
     }
 
-    fn forward(&self, known: Version, resent: Option<Version>) -> Forward {
+    fn forward(&self, peer: &Peer, resent: Option<Version>) -> Forward {
         Forward {
             key: self.frame.key.clone(),
             op: self.op.clone(),
@@ -132,7 +134,7 @@ impl Routed {
             deadline: self.frame.deadline,
             freshness: self.freshness,
             trace: self.frame.trace.clone(),
-            way: Way { chain: self.frame.waiting(), known, resent },
+            way: Way { chain: self.frame.waiting(), life: Some(Arc::clone(&peer.id)), known: peer.known, resent },
             sent: Arc::default(),
         }
     }
@@ -169,6 +171,9 @@ impl Host {
         let mut pause = PAUSE_FIRST;
         loop {
             let why = match self.attempt(&call, driven, resent).await {
+                Attempt::Over(Err(error)) if resent.is_some() && !call.is_view() && !knows_the_first(&error) => {
+                    return Err(why_unknown(&error));
+                }
                 Attempt::Over(answer) => return answer.map_err(no_owner),
                 Attempt::Again(error) => error,
                 Attempt::Unknown(error, asked) => {
@@ -196,7 +201,10 @@ impl Host {
 
     async fn attempt(&self, call: &Routed, driven: Driven, resent: Option<Version>) -> Attempt {
         let locks = &self.0.locks;
-        match locks.locate(&call.frame.key).await {
+        let deadline = call.frame.deadline;
+        let too_late = || Error::new(Kind::DeadlineExceeded, "the deadline passed before the object had an owner");
+        let place = tokio::time::timeout_at(deadline, locks.locate(&call.frame.key)).await;
+        match place.unwrap_or_else(|_| Err(too_late())) {
             Ok(Place::Here) => {
                 let again = Routed { frame: call.frame.again(resent), ..call.clone() };
                 let answer = self.here(again, driven).await;
@@ -207,7 +215,7 @@ impl Host {
                     let what = "this program has no client to ask other nodes with";
                     return Attempt::Over(Err(Error::new(Kind::StoreUnavailable, what)));
                 };
-                let forward = call.forward(peer.known, resent);
+                let forward = call.forward(&peer, resent);
                 let sent = Arc::clone(&forward.sent);
                 let forwarded = tokio::select! {
                     forwarded = peers.ask(&peer, forward) => forwarded,
@@ -225,11 +233,11 @@ impl Host {
                         Attempt::Again(Error::new(Kind::WrongNode, "this object is moving to another node"))
                     }
                     Forwarded::Unsent(error) => {
-                        locks.look_again(&call.frame.key, &peer).await;
+                        let _ = tokio::time::timeout_at(deadline, locks.look_again(&call.frame.key, &peer)).await;
                         Attempt::Again(error)
                     }
                     Forwarded::Lost(error) if call.is_repeatable() => {
-                        locks.look_again(&call.frame.key, &peer).await;
+                        let _ = tokio::time::timeout_at(deadline, locks.look_again(&call.frame.key, &peer)).await;
                         if call.is_view() { Attempt::Again(error) } else { Attempt::Unknown(error, Some(peer.id)) }
                     }
                     Forwarded::Lost(error) => Attempt::Over(Err(why_unknown(&error))),
@@ -242,7 +250,11 @@ impl Host {
 
     fn judge(&self, call: &Routed, answer: Answered, resent: Option<Version>) -> Attempt {
         match answer {
-            Err(error) if error.kind() == Kind::WrongNode => Attempt::Again(error),
+            // One that has told other objects of it may have had effects there: it is not run again.
+            Err(error) if error.kind() == Kind::WrongNode && error.outcome() == Outcome::NotExecuted => {
+                Attempt::Again(error)
+            }
+            Err(error) if error.kind() == Kind::WrongNode => Attempt::Over(Err(why_unknown(&error))),
             Err(error) if error.kind() == Kind::OutcomeUnknown && call.is_repeatable() && resent.is_none() => {
                 Attempt::Unknown(error, None)
             }
@@ -251,6 +263,24 @@ impl Host {
             answer => Attempt::Over(answer),
         }
     }
+}
+
+/// Whether an error is decided after the object's memory was asked for the call's first time.
+fn knows_the_first(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        Kind::Method
+            | Kind::MethodPanicked
+            | Kind::PreconditionFailed
+            | Kind::PreconditionRequired
+            | Kind::ObjectNotFound
+            | Kind::InvalidArguments
+            | Kind::AuthorityNotAllowed
+            | Kind::IdempotencyKeyReused
+            | Kind::ReplyNotKept
+            | Kind::StateTooLarge
+            | Kind::OutcomeUnknown
+    )
 }
 
 /// Between nodes one is told which other one it is; anybody else that there is none now.
