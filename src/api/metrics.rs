@@ -212,9 +212,9 @@ impl Metrics {
         open_metrics: bool,
     ) -> String {
         self.caches.set(caches);
-        if let Some((counts, forwards)) = cluster {
-            self.cluster.set(counts, forwards);
-        }
+        let none = ForwardCounts::default();
+        let (counts, forwards) = cluster.unwrap_or((ClusterCounts::default(), &none));
+        self.cluster.set(counts, forwards);
         let mut text = String::with_capacity(16 << 10);
         // Writing to a String does not fail.
         let _ = encode(&mut text, &self.registry);

@@ -162,6 +162,14 @@ impl Locks {
         self.map.learn(self.shard_of(key), owner, epoch);
     }
 
+    /// Takes note that a node has the object: it was asked on a guess, and answered.
+    pub fn answered_by(&self, key: &ObjectKey, peer: &Peer) {
+        let shard = self.shard_of(key);
+        if self.map.get(shard).owner.as_deref() != Some(&*peer.id) {
+            self.map.learn(shard, Some(&peer.id), peer.known.epoch());
+        }
+    }
+
     /// Who owns an object's shard, as far as is known here, and under which epoch.
     #[must_use]
     pub fn owner_of(&self, key: &ObjectKey) -> (Option<Arc<str>>, u32) {

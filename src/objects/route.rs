@@ -227,7 +227,10 @@ impl Host {
                 };
                 self.0.forwards.add(&forwarded);
                 match forwarded {
-                    Forwarded::Answered(answer) => self.judge(call, answer, resent),
+                    Forwarded::Answered(answer) => {
+                        locks.answered_by(&call.frame.key, &peer);
+                        self.judge(call, answer, resent)
+                    }
                     Forwarded::Elsewhere(owner, epoch) => {
                         locks.learn(&call.frame.key, owner.as_deref(), epoch);
                         Attempt::Again(Error::new(Kind::WrongNode, "this object is moving to another node"))

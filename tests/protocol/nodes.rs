@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::caller::lives;
 use super::objects::{Tally, TallyError};
 use super::store::{Gate, On, Plan, Scripted, shared_memory};
 
@@ -202,18 +203,71 @@ async fn calls_go_on_within_seconds_when_a_node_freezes() {
 }
 
 #[tokio::test]
+async fn who_has_left_does_not_join_again() {
+    let inner = shared_memory();
+    let (first, second) = (Node::start(&inner, "a").await, Node::start(&inner, "b").await);
+    let (service, store) = (first.service.clone(), Arc::clone(&second.store));
+    first.drain().await;
+    settle().await;
+    let up: Vec<_> = lives(&store).await.into_iter().filter(|(_, row)| row["state"] == "up").collect();
+    assert!(up.iter().all(|(_, row)| row["name"] == "b") && up.len() == 1, "{up:?}");
+    assert_eq!(service.host().call(tally(1).value()).await.unwrap_err().code(), "draining");
+}
+
+/// Sends a request as it stands, and reads the answer.
+async fn raw(url: &str, request: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(&url["http://".len()..]).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn an_answer_is_the_same_from_whichever_node_it_is_asked() {
+    let inner = shared_memory();
+    let nodes = [Node::start(&inner, "a").await, Node::start(&inner, "b").await];
+    settle().await;
+    for id in 0..10 {
+        nodes[0].client.call(tally(id).add(3)).await.unwrap();
+        for (line, body, status) in [
+            (format!("GET /objects/tally/t{id}"), "", "200"),
+            (format!("GET /objects/tally/t{id}\r\nif-none-match: *"), "", "304"),
+            (format!("HEAD /objects/tally/t{id}"), "", "200"),
+            (format!("GET /objects/tally/none-{id}"), "", "404"),
+            (format!("GET /objects/tally/t{id}/value"), "", "200"),
+            (format!("PUT /objects/tally/t{id}\r\nif-match: \"foreign\""), "{\"value\":1}", "412"),
+            (format!("PUT /objects/tally/t{id}\r\nif-none-match: *"), "{\"value\":1}", "412"),
+            (format!("POST /objects/tally/t{id}/refuse"), "{\"by\":1}", "402"),
+            (format!("POST /objects/tally/t{id}/refuse"), "{\"by\":\"x\"}", "422"),
+        ] {
+            let (first, headers) = line.split_once("\r\n").unwrap_or((&line, ""));
+            let headers = if headers.is_empty() { String::new() } else { format!("{headers}\r\n") };
+            let length = body.len();
+            let request = format!(
+                "{first} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
+            );
+            let answers = [raw(&nodes[0].url, &request).await, raw(&nodes[1].url, &request).await];
+            let same = |answer: &String| {
+                let lines =
+                    answer.lines().filter(|line| !line.starts_with("date:") && !line.starts_with("cache-status:"));
+                lines.map(str::to_owned).collect::<Vec<_>>()
+            };
+            assert!(answers[0].starts_with(&format!("HTTP/1.1 {status}")), "{line}: {}", answers[0]);
+            assert_eq!(same(&answers[0]), same(&answers[1]), "{line}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_inner_routes_answer_nobody_else() {
     let inner = shared_memory();
     let node = Node::start(&inner, "a").await;
     node.client.call(tally(1).add(1)).await.unwrap();
     let ask = async |headers: &str| {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let mut stream = tokio::net::TcpStream::connect(&node.url["http://".len()..]).await.unwrap();
         let head = format!("GET /_nodes/objects/tally/t1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
-        stream.write_all(head.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer
+        raw(&node.url, &head).await
     };
     let secret = node.service.host().secret().to_owned();
     assert_eq!(secret.len(), 32);
