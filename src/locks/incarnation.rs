@@ -34,17 +34,19 @@ pub(super) async fn join(cache: &Cache, id: &str, node: &NodeId, leaving: bool) 
     let rows = read_up(cache).await?;
     let (own, others): (Vec<_>, Vec<_>) =
         rows.into_iter().filter(|(_, row)| row.name == node.name).partition(|(_, row)| row.addr == node.addr);
-    if !others.is_empty() {
-        // Listening elsewhere, it may be another process. A former life of this one does not beat any more.
-        tokio::time::sleep(2 * BEAT + BEAT / 2).await;
-    }
-    for (other, before) in &others {
-        let after = read::<NodeRow>(cache, &Register::node(other)).await?.map(|(row, _)| row);
-        if after.is_some_and(|after| after.state == NodeState::Up && after.beat != before.beat) {
-            return Err(Error::config(format!(
-                "another process has the node name {:?} and is up at {}: give one of them another name with --node-name",
-                node.name, before.addr
-            )));
+    // Listening elsewhere, it may be another process. A former life of this one does not beat any more.
+    let end = clock::now() + WATCH + BEAT;
+    while !others.is_empty() && clock::now() < end {
+        tokio::time::sleep(BEAT / 2).await;
+        for (other, before) in &others {
+            // A read that is not answered says nothing; there is time for another one.
+            let Ok(Some((after, _))) = read::<NodeRow>(cache, &Register::node(other)).await else { continue };
+            if after.state == NodeState::Up && after.beat != before.beat {
+                return Err(Error::config(format!(
+                    "another process has the node name {:?} and is up at {}: give one of them another name with --node-name",
+                    node.name, before.addr
+                )));
+            }
         }
     }
     for (life, _) in own.iter().chain(&others) {

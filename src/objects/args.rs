@@ -28,6 +28,7 @@ enum Values {
 }
 
 /// Arguments on the wire: a JSON object, or the pairs of a query.
+#[cfg(feature = "client")]
 #[derive(Clone, Debug)]
 pub(crate) enum WireArgs {
     Body(Bytes),
@@ -139,6 +140,7 @@ impl Args {
     }
 
     /// The arguments as they came, to be sent on.
+    #[cfg(feature = "client")]
     pub(crate) fn to_wire(&self) -> WireArgs {
         match &self.values {
             Values::None => WireArgs::Body(Bytes::new()),
