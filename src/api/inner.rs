@@ -58,7 +58,7 @@ where
         deadline: asked.deadline(&head),
         freshness: head.freshness,
         trace: head.trace.map(Into::into),
-        way: Some(read_way(&asked.parts.headers)?),
+        way: Some(Box::new(read_way(&asked.parts.headers)?)),
     };
     match asked.host_answer(request).await {
         Ok(reply) => {

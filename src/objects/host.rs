@@ -126,6 +126,26 @@ impl Host {
         if self.0.left.load(Ordering::Relaxed) {
             return Err(if request.way.is_some() { gone() } else { draining() });
         }
+        if request.way.is_some() || self.is_shared() {
+            // Boxed: where one process owns the store nobody pays for the size of it.
+            return Box::pin(self.answer_shared(request)).await;
+        }
+        let view = match &request.op {
+            Op::Get => true,
+            Op::Call(method, _) => method.is_view(),
+            _ => false,
+        };
+        let frame = Frame::root(request.key, request.deadline, request.trace);
+        let answer = if view {
+            self.view(request.op, frame, request.freshness).await
+        } else {
+            self.edit(request.op, frame, request.conditions, request.idempotency_key.as_deref(), Driven::UntilItEnds)
+                .await
+        };
+        answer.map_err(no_owner)
+    }
+
+    async fn answer_shared(&self, request: Request) -> Answered {
         let Request { key, op, conditions, idempotency_key, deadline, freshness, trace, way } = request;
         let call = |frame| Routed { op, conditions, idempotency_key, freshness, frame };
         match way {

@@ -31,7 +31,7 @@ pub struct Request {
     /// The trace it belongs to, a `traceparent`.
     pub trace: Option<Arc<str>>,
     /// How it came here, when another node sends it: then it is answered here or not at all.
-    pub way: Option<Way>,
+    pub way: Option<Box<Way>>,
 }
 
 /// What may be asked of an object.

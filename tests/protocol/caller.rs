@@ -7,7 +7,7 @@ use bytes::Bytes;
 use remote_object::clock;
 use remote_object::error::{Kind, Outcome};
 use remote_object::model::{ObjectKey, Record, Register, Scan, Version};
-use remote_object::objects::{Answered, Args, Conditions, Freshness, Op, Reply, Request, Success, Tags, Way};
+use remote_object::objects::{Answered, Args, Conditions, Freshness, Op, Reply, Request, Success, Tags};
 use remote_object::storage::Datastore;
 use remote_object::{Config, Host, Service};
 use tokio::task::JoinHandle;
@@ -81,7 +81,7 @@ pub fn ask(host: &Host, key: ObjectKey, op: Op) -> Ask {
         freshness: Freshness::default(),
         trace: None,
         // As from another node: answered by this one or not at all. That calls look for their node is tried in `nodes`.
-        way: Some(Way::default()),
+        way: Some(Box::default()),
     };
     Ask { host: host.clone(), request }
 }
