@@ -127,7 +127,7 @@ fn connector(_: &Config) -> Result<Connector> {
 
 impl Peers for Nodes {
     fn ask(&self, peer: &Peer, asked: Forward) -> BoxFuture<'static, Forwarded> {
-        let edit = !is_view(&asked.op);
+        let edit = !asked.op.is_view();
         let deadline = asked.deadline;
         let (connecting, addr) = (self.connection(&peer.addr), Arc::clone(&peer.addr));
         let sent = Arc::clone(&asked.sent);
@@ -162,14 +162,6 @@ impl Peers for Nodes {
             };
             tokio::time::timeout_at(deadline + GRACE, answered).await.unwrap_or_else(|_| late())
         })
-    }
-}
-
-fn is_view(op: &Op) -> bool {
-    match op {
-        Op::Get => true,
-        Op::Call(method, _) => method.is_view(),
-        _ => false,
     }
 }
 

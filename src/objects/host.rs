@@ -130,13 +130,8 @@ impl Host {
             // Boxed: where one process owns the store nobody pays for the size of it.
             return Box::pin(self.answer_shared(request)).await;
         }
-        let view = match &request.op {
-            Op::Get => true,
-            Op::Call(method, _) => method.is_view(),
-            _ => false,
-        };
         let frame = Frame::root(request.key, request.deadline, request.trace);
-        let answer = if view {
+        let answer = if request.op.is_view() {
             self.view(request.op, frame, request.freshness).await
         } else {
             self.edit(request.op, frame, request.conditions, request.idempotency_key.as_deref(), Driven::UntilItEnds)

@@ -51,6 +51,18 @@ pub enum Op {
     Create(Option<Bytes>),
 }
 
+impl Op {
+    /// Whether it changes nothing.
+    #[must_use]
+    pub fn is_view(&self) -> bool {
+        match self {
+            Op::Get => true,
+            Op::Call(method, _) => method.is_view(),
+            _ => false,
+        }
+    }
+}
+
 /// `If-Match` and `If-None-Match`.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Conditions {

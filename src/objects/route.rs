@@ -110,19 +110,11 @@ pub(super) struct Routed {
 }
 
 impl Routed {
-    fn is_view(&self) -> bool {
-        match &self.op {
-            Op::Get => true,
-            Op::Call(method, _) => method.is_view(),
-            _ => false,
-        }
-    }
-
     /// Whether it may be sent again though nobody knows what became of it. The record tells a keyed call from its first
     /// time; what an async edit has asked of others it does not.
     fn is_repeatable(&self) -> bool {
         let waits = matches!(&self.op, Op::Call(method, _) if method.run.is_async());
-        self.is_view() || (self.idempotency_key.is_some() && !waits)
+        self.op.is_view() || (self.idempotency_key.is_some() && !waits)
     }
 
     fn forward(&self, peer: &Peer, resent: Option<Version>) -> Forward {
@@ -153,7 +145,7 @@ enum Attempt {
 impl Host {
     /// Answers here.
     pub(super) async fn here(&self, call: Routed, driven: Driven) -> Answered {
-        if call.is_view() {
+        if call.op.is_view() {
             self.view(call.op, call.frame, call.freshness).await
         } else {
             self.edit(call.op, call.frame, call.conditions, call.idempotency_key.as_deref(), driven).await
@@ -171,7 +163,7 @@ impl Host {
         let mut pause = PAUSE_FIRST;
         loop {
             let why = match self.attempt(&call, driven, resent).await {
-                Attempt::Over(Err(error)) if resent.is_some() && !call.is_view() && !knows_the_first(&error) => {
+                Attempt::Over(Err(error)) if resent.is_some() && !call.op.is_view() && !knows_the_first(&error) => {
                     return Err(why_unknown(&error));
                 }
                 Attempt::Over(answer) => return answer.map_err(no_owner),
@@ -190,7 +182,7 @@ impl Host {
             };
             if clock::now() + pause >= give_up {
                 return Err(match resent {
-                    Some(_) if !call.is_view() => why_unknown(&why),
+                    Some(_) if !call.op.is_view() => why_unknown(&why),
                     _ => no_owner(why),
                 });
             }
@@ -241,7 +233,7 @@ impl Host {
                     }
                     Forwarded::Lost(error) if call.is_repeatable() => {
                         let _ = tokio::time::timeout_at(deadline, locks.look_again(&call.frame.key, &peer)).await;
-                        if call.is_view() { Attempt::Again(error) } else { Attempt::Unknown(error, Some(peer.id)) }
+                        if call.op.is_view() { Attempt::Again(error) } else { Attempt::Unknown(error, Some(peer.id)) }
                     }
                     Forwarded::Lost(error) => Attempt::Over(Err(why_unknown(&error))),
                 }

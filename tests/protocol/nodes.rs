@@ -275,7 +275,13 @@ async fn the_inner_routes_answer_nobody_else() {
         let answer = ask(headers).await;
         assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("route-not-found"), "{answer}");
     }
-    assert!(ask(&format!("remote-object-secret: {secret}\r\n")).await.starts_with("HTTP/1.1 200"));
+    let known = format!("remote-object-secret: {secret}\r\n");
+    assert!(ask(&known).await.starts_with("HTTP/1.1 200"));
+    // A question to another life of this address, and one of who knows of a later owner, are not answered here.
+    for header in ["remote-object-life: another", "remote-object-known: 99-0"] {
+        let answer = ask(&format!("{known}{header}\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 421") && answer.contains("wrong-node"), "{header}: {answer}");
+    }
 }
 
 #[tokio::test]
