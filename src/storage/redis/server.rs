@@ -3,7 +3,7 @@
 use std::fmt;
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{Cmd, RedisError, RedisResult, cmd};
+use ::redis::{Cmd, ErrorKind, RedisError, RedisResult, cmd};
 
 use crate::model::Durability;
 
@@ -32,6 +32,10 @@ impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Late => f.write_str("no answer in time"),
+            // The parser's words are of many lines and of bytes.
+            Self::Failed(error) if error.kind() == ErrorKind::Parse => {
+                f.write_str("its answer cannot be read as one of Redis")
+            }
             Self::Failed(error) => error.fmt(f),
             Self::Wrong(why) => f.write_str(why),
         }

@@ -242,8 +242,14 @@ fn is_transient(why: &Unfit) -> bool {
     match why {
         Unfit::Late => true,
         Unfit::Wrong(_) => false,
-        Unfit::Failed(error) => error.is_io_error() || error.code() == Some("LOADING"),
+        Unfit::Failed(error) => error.is_io_error() || error.code() == Some("LOADING") || is_cut_short(error),
     }
+}
+
+/// Whether the connection ended within an answer, which the driver tells only in the words of its parser; anything else
+/// that cannot be read comes from a server of another protocol.
+fn is_cut_short(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Parse && error.to_string().contains("end of input")
 }
 
 async fn open(address: &Address) -> Result<(MultiplexedConnection, Server), Unfit> {

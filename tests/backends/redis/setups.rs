@@ -1,6 +1,9 @@
 //! What a server's settings make of it: a class, or a refusal that says what to change.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::sync::Arc;
+use std::thread;
 
 use bytes::Bytes;
 use remote_object::error::Kind;
@@ -172,5 +175,33 @@ async fn a_server_is_reached_over_tls_and_known_by_its_certificate() {
         format!("redis://localhost:{port}"),
     ] {
         Redis::connect(&url).await.expect_err(&url);
+    }
+}
+
+/// The error of connecting to what gives `answer` to whatever it is asked first, and ends the connection.
+async fn of_one_that_answers(answer: &'static [u8]) -> Error {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let read = stream.read(&mut [0; 1024]).unwrap();
+        assert!(read > 0);
+        stream.write_all(answer).unwrap();
+    });
+    let error = Redis::connect(&format!("redis://{address}")).await.expect_err("it was connected to");
+    server.join().unwrap();
+    assert!(!error.message().contains('\n'), "{error}");
+    error
+}
+
+#[tokio::test]
+async fn what_is_no_redis_is_refused_and_an_answer_cut_short_is_an_outage() {
+    let error = of_one_that_answers(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await;
+    assert_eq!(error.kind(), Kind::Config);
+    assert!(error.message().contains("cannot be read as one of Redis"), "{error}");
+    // What answers the connection's first command, and a part of INFO.
+    for answer in [&b"+OK\r\n+OK\r\n$5000\r\n# Server\r\nredis_v"[..], b"+O", b"$50"] {
+        let error = of_one_that_answers(answer).await;
+        assert_eq!(error.kind(), Kind::StoreUnavailable, "{error}");
     }
 }
