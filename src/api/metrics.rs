@@ -237,6 +237,7 @@ impl Caches {
             for (result, count) in [
                 ("stored", of.stored),
                 ("failed", of.failed),
+                ("superseded", of.superseded),
                 ("dropped", of.dropped),
                 ("too-large", of.too_large),
                 ("rehomed", of.rehomed),

@@ -32,6 +32,17 @@ impl Parcel {
     }
 }
 
+/// What became of a parcel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Pushed {
+    /// It waits.
+    Added,
+    /// It waits, and an older one of the same object does not any more.
+    Replaced,
+    /// There is no room, and none of this object waits now.
+    Dropped,
+}
+
 /// The parcels that wait.
 #[derive(Default, Debug)]
 pub(super) struct Outgoing {
@@ -48,8 +59,8 @@ struct Queue {
 }
 
 impl Outgoing {
-    /// Adds a parcel, instead of an older one of the same object. `false`: there is no room, and none waits now.
-    pub(super) fn push(&self, key: &ObjectKey, parcel: Parcel) -> bool {
+    /// Adds a parcel, instead of an older one of the same object.
+    pub(super) fn push(&self, key: &ObjectKey, parcel: Parcel) -> Pushed {
         let mut queue = self.queue();
         let before = queue.parcels.get(key).map(Parcel::bytes);
         let bytes = queue.bytes - before.unwrap_or(0) + parcel.bytes();
@@ -59,7 +70,7 @@ impl Outgoing {
                 queue.parcels.remove(key);
                 queue.order.retain(|other| other != key);
             }
-            return false;
+            return Pushed::Dropped;
         }
         queue.bytes = bytes;
         if queue.parcels.insert(key.clone(), parcel).is_none() {
@@ -67,7 +78,7 @@ impl Outgoing {
         }
         drop(queue);
         self.bell.notify_one();
-        true
+        if before.is_some() { Pushed::Replaced } else { Pushed::Added }
     }
 
     /// The next batch; waits for one.
@@ -119,10 +130,11 @@ mod tests {
     #[tokio::test]
     async fn only_the_newest_of_an_object_goes_out() {
         let outgoing = Outgoing::default();
-        for seq in 1..=100 {
-            assert!(outgoing.push(&key(1), parcel(seq, 10)));
+        assert_eq!(outgoing.push(&key(1), parcel(1, 10)), Pushed::Added);
+        for seq in 2..=100 {
+            assert_eq!(outgoing.push(&key(1), parcel(seq, 10)), Pushed::Replaced);
         }
-        assert!(outgoing.push(&key(2), Parcel::Forget));
+        assert_eq!(outgoing.push(&key(2), Parcel::Forget), Pushed::Added);
         assert_eq!(outgoing.next().await, [(key(1), parcel(100, 10)), (key(2), Parcel::Forget)]);
         assert_eq!(outgoing.queue().bytes, 0);
         let more = tokio::time::timeout(std::time::Duration::from_millis(1), outgoing.next()).await;
@@ -132,12 +144,12 @@ mod tests {
     #[tokio::test]
     async fn where_there_is_no_room_nothing_older_goes_out_either() {
         let outgoing = Outgoing::default();
-        let accepted = (0..2 * ITEMS_MAX).filter(|id| outgoing.push(&key(*id), parcel(1, 1))).count();
+        let accepted = (0..2 * ITEMS_MAX).filter(|id| outgoing.push(&key(*id), parcel(1, 1)) == Pushed::Added).count();
         assert_eq!(accepted, ITEMS_MAX);
         let outgoing = Outgoing::default();
-        assert!(outgoing.push(&key(1), parcel(1, 10)));
-        assert!(!outgoing.push(&key(1), parcel(2, BYTES_MAX + 1)));
-        assert!(outgoing.push(&key(2), parcel(1, 10)));
+        assert_eq!(outgoing.push(&key(1), parcel(1, 10)), Pushed::Added);
+        assert_eq!(outgoing.push(&key(1), parcel(2, BYTES_MAX + 1)), Pushed::Dropped);
+        assert_eq!(outgoing.push(&key(2), parcel(1, 10)), Pushed::Added);
         assert_eq!(outgoing.next().await, [(key(2), parcel(1, 10))]);
         assert_eq!(outgoing.queue().bytes, 0);
     }

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::entry::{self, ENTRY_BYTES};
 use super::index::Index;
-use super::outgoing::{Outgoing, Parcel};
+use super::outgoing::{Outgoing, Parcel, Pushed};
 use super::shared::{self, Name, SharedCache};
 use super::tally::{PoolCounts, Tally};
 use crate::clock;
@@ -157,8 +157,10 @@ impl Pool {
         } else {
             Parcel::Put(Loaded { record: record.clone(), rev: rev.clone() })
         };
-        if !self.outgoing.push(key, parcel) {
-            self.tally.dropped.add_one();
+        match self.outgoing.push(key, parcel) {
+            Pushed::Added => {}
+            Pushed::Replaced => self.tally.superseded.add_one(),
+            Pushed::Dropped => self.tally.dropped.add_one(),
         }
     }
 

@@ -32,6 +32,8 @@ pub struct PoolCounts {
     pub stored: u64,
     /// Objects that no server took.
     pub failed: u64,
+    /// Objects not put there because a newer state of the same was to be put there before they were.
+    pub superseded: u64,
     /// Objects not put there because too many were on their way.
     pub dropped: u64,
     /// Objects not put there because they are too large.
@@ -61,7 +63,7 @@ macro_rules! tally {
     };
 }
 
-tally!(hits, misses, stale, wrong, stored, failed, dropped, too_large, rehomed);
+tally!(hits, misses, stale, wrong, stored, failed, superseded, dropped, too_large, rehomed);
 
 /// A counter.
 #[derive(Default, Debug)]

@@ -120,7 +120,8 @@ impl World {
 
     /// Waits until so many objects were put into the cache, or could not be.
     pub async fn until_sent(&self, count: u64) {
-        self.until("so many puts", |counts| counts.stored + counts.failed + counts.dropped >= count).await;
+        let settled = |counts: &PoolCounts| counts.stored + counts.failed + counts.superseded + counts.dropped;
+        self.until("so many puts", |counts| settled(counts) >= count).await;
     }
 }
 
