@@ -11,6 +11,8 @@
 mod names;
 
 #[cfg(feature = "http")]
+mod at_once;
+#[cfg(feature = "http")]
 mod body;
 #[cfg(feature = "http")]
 mod calls;

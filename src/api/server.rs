@@ -14,6 +14,7 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
+use super::at_once::AtOnce;
 use super::connection::{Guarded, Watch};
 use super::layers::Api;
 use super::stream::{Entrance, Proved, Stream};
@@ -134,10 +135,10 @@ async fn serve_connection(served: Arc<Served>, stream: TcpStream, mut told: watc
             answer
         }
     });
-    let mut connection = pin!(served.builder.serve_connection(io, service));
+    let mut connection = AtOnce::new(served.builder.serve_connection(io, service));
     loop {
         tokio::select! {
-            ended = connection.as_mut() => {
+            ended = &mut connection => {
                 if let Err(error) = ended {
                     tracing::debug!(error.message = %error, "a connection ended early");
                 }
@@ -149,11 +150,11 @@ async fn serve_connection(served: Arc<Served>, stream: TcpStream, mut told: watc
                 }
                 if !was_asked.load(Relaxed) {
                     tokio::select! {
-                        _ = connection.as_mut() => return,
+                        _ = &mut connection => return,
                         () = tokio::time::sleep(FIRST_ASKED) => {}
                     }
                 }
-                connection.as_mut().graceful_shutdown();
+                connection.inner().graceful_shutdown();
             }
         }
     }
