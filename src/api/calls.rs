@@ -4,13 +4,14 @@ use bytes::Bytes;
 use http::Method as Verb;
 use hyper::body::Body;
 
-use super::body;
 use super::extract::{Head, query_pairs};
 use super::layers::{Answer, Asked, TypeEntry};
 use super::metrics::Slot;
+use super::names::EXPLAIN;
 use super::object::{refuse_query, request};
 use super::problem::{Refusal, shown};
 use super::reply::{self, Shape};
+use super::{body, explain};
 use crate::error::{Error, Kind, Result};
 use crate::model::ObjectKey;
 use crate::objects::{Args, Op};
@@ -37,7 +38,10 @@ where
     B::Error: std::fmt::Display,
 {
     let Some(at) = entry.def.methods.iter().position(|method| method.name == name) else {
-        return Err(no_such_method(entry, name).into());
+        return match name {
+            EXPLAIN => Box::pin(explain::answer(asked, entry, id, body)).await,
+            _ => Err(no_such_method(entry, name).into()),
+        };
     };
     let method = &entry.def.methods[at];
     *slot = &entry.slots.methods[at];

@@ -14,10 +14,14 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+#[cfg(feature = "cli")]
+use super::names::EXPLAIN;
 use super::names::{IDEMPOTENCY_KEY, JSON, METHOD_ERROR_TYPE, PROBLEM_MEMBERS, REQUEST_TIMEOUT, TRACEPARENT};
 use crate::clock::{self, Instant, Random};
 use crate::config::{Limits, REQUEST_TIMEOUT_MAX};
 use crate::error::{Error, Kind, Outcome, Result};
+#[cfg(feature = "cli")]
+use crate::model::ObjectKey;
 use crate::model::Version;
 use crate::objects::{Call, CallError, CallKind, CallRequest, Elsewhere, RemoteError, Returned, Tags, read_reply};
 
@@ -96,6 +100,35 @@ impl Client {
         let default = Duration::from_millis(Limits::default().request_timeout_ms);
         let timeout = request.timeout.unwrap_or(default).min(REQUEST_TIMEOUT_MAX);
         read_reply(self.call_raw(request, clock::now() + timeout, None).await)
+    }
+
+    /// All there is to know of an object of this service, as JSON: what `explain` asks.
+    ///
+    /// # Errors
+    /// `store-unavailable` when nobody answers; else what the service says.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn explain(&self, key: &ObjectKey, timeout: Duration) -> Result<Bytes> {
+        let base = self.base.as_deref().unwrap_or_default();
+        let seconds = timeout.as_secs_f64();
+        let request = Request::get(format!("{base}{}/{EXPLAIN}", key.path()))
+            .header(ACCEPT, HeaderValue::from_static(JSON))
+            .header(REQUEST_TIMEOUT, format!("{seconds:.3}"))
+            .body(Full::default());
+        let request = request.map_err(|error| Error::bad_request(format!("the question cannot be sent: {error}")))?;
+        let silent = |why: String| Error::new(Kind::StoreUnavailable, format!("{base} did not answer: {why}"));
+        let answered = async {
+            let response = self.pool.request(request).await.map_err(|error| match error.is_connect() {
+                true => Error::new(Kind::StoreUnavailable, format!("nobody can be reached at {base}"))
+                    .with_detail(chain_of(&error)),
+                false => silent(error.to_string()),
+            })?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), REPLY_BYTES_MAX).collect().await;
+            let body = body.map_err(|error| silent(error.to_string()))?.to_bytes();
+            if status.is_success() { Ok(body) } else { Err(read_problem(status, &body, false)) }
+        };
+        let late = || Err(silent(format!("it had {seconds} s")));
+        tokio::time::timeout(timeout + GRACE, answered).await.unwrap_or_else(|_| late())
     }
 
     /// Runs a call without its types.
@@ -201,6 +234,13 @@ pub(super) fn read_tag(header: &HeaderValue) -> Option<Version> {
 
 fn not_a_url(url: &str) -> Error {
     Error::config(format!("{url:?} is not the URL of a service: it would be http://host:port"))
+}
+
+/// What an error was caused by, from the outside in.
+#[cfg(feature = "cli")]
+fn chain_of(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Nothing was sent.

@@ -4,14 +4,14 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use hyper::body::Body;
 
-use super::body;
 use super::extract::{Head, query_pairs};
 use super::layers::{Answer, Asked};
-use super::names::{AT, CHAIN, EPOCH, KNOWN, LIFE, OWNER_LIFE, RESENT, SECRET, TIER};
+use super::names::{AT, CHAIN, EPOCH, EXPLAIN, KNOWN, LIFE, OWNER_LIFE, RESENT, SECRET, TIER};
 use super::problem::Refusal;
 use super::reply::{self, Shape};
 use super::routes::{self, Route};
 use super::stream::Proved;
+use super::{body, explain};
 use crate::error::{Error, Kind, Outcome, Result};
 use crate::model::{ObjectKey, ObjectUri, Version};
 use crate::objects::{Args, Op, Request, Tier, TypeDef, Way};
@@ -42,6 +42,10 @@ where
         Route::Object(type_name, id) => {
             let def = &asked.api.type_entry(&type_name)?.def;
             (def, ObjectKey::new(def.name, &id)?, None)
+        }
+        Route::Method(type_name, id, method) if method == EXPLAIN => {
+            let def = &asked.api.type_entry(&type_name)?.def;
+            return Box::pin(explain::inner(asked, &head, &ObjectKey::new(def.name, &id)?)).await;
         }
         Route::Method(type_name, id, method) => {
             let def = &asked.api.type_entry(&type_name)?.def;

@@ -46,6 +46,8 @@ pub(crate) struct Inner {
     pub(crate) description: Description,
     /// `Cache-Status` of a state that came from the store.
     pub(crate) from_store: HeaderValue,
+    /// The store's name.
+    pub(crate) store: String,
     /// What `/readyz` says while the service is ready.
     pub(crate) ready: Bytes,
 }
@@ -80,7 +82,16 @@ impl Api {
         let from_store = HeaderValue::try_from(format!("{store}; fwd=miss"))
             .unwrap_or_else(|_| HeaderValue::from_static("store; fwd=miss"));
         let ready = health::ready(store, durability);
-        Self(Arc::new(Inner { host, types, metrics, random: Random::from_os(), description, from_store, ready }))
+        Self(Arc::new(Inner {
+            host,
+            types,
+            metrics,
+            random: Random::from_os(),
+            description,
+            from_store,
+            store: store.to_owned(),
+            ready,
+        }))
     }
 
     /// The routes, for an axum app: alone, merged, or nested below a prefix. It answers its own paths only; any

@@ -23,6 +23,8 @@ mod connection;
 #[cfg(all(test, feature = "http"))]
 mod documented;
 #[cfg(feature = "http")]
+mod explain;
+#[cfg(feature = "http")]
 mod extract;
 #[cfg(all(fuzzing, feature = "http"))]
 pub mod fuzzing;

@@ -24,6 +24,9 @@ pub(crate) const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patc
 #[cfg(feature = "http")]
 pub(crate) const OWNER: HeaderName = HeaderName::from_static("remote-object-owner");
 
+/// The last segment of the path where an object is explained: no method has such a name.
+pub(crate) const EXPLAIN: &str = "_explain";
+
 /// Below this path nodes ask each other; nobody else is answered there.
 pub(crate) const INNER: &str = "/_nodes";
 /// Between nodes: that the sender is one of them.

@@ -24,15 +24,15 @@ use tower_service::Service;
 
 use super::client::{GRACE, REPLY_BYTES_MAX, read_problem, read_tag, write_tags};
 use super::names::{
-    AT, CHAIN, EPOCH, IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, INNER, JSON, KNOWN, LIFE, OWNER_LIFE, PROBLEM_JSON,
-    REQUEST_TIMEOUT, RESENT, SECRET, TIER, TRACEPARENT,
+    AT, CHAIN, EPOCH, EXPLAIN, IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, INNER, JSON, KNOWN, LIFE, OWNER_LIFE,
+    PROBLEM_JSON, REQUEST_TIMEOUT, RESENT, SECRET, TIER, TRACEPARENT,
 };
 #[cfg(feature = "tls")]
 use super::tls::{Connector, PeerTls};
 use crate::clock::{self, Instant};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
-use crate::model::Version;
+use crate::model::{ObjectKey, Version};
 use crate::objects::{Forward, Forwarded, Op, Peer, Peers, Reply, Success, Tier, WireArgs};
 
 /// How long a connection to another node may take to be made.
@@ -162,6 +162,29 @@ impl Peers for Nodes {
             };
             tokio::time::timeout_at(deadline + GRACE, answered).await.unwrap_or_else(|_| late())
         })
+    }
+
+    fn explain(&self, peer: &Peer, key: &ObjectKey, deadline: Instant) -> BoxFuture<'static, Result<Bytes>> {
+        let connecting = self.connection(&peer.addr);
+        let left = deadline.saturating_duration_since(clock::now()).as_secs_f64().max(0.001);
+        let request = Request::get(format!("{}{INNER}{}/{EXPLAIN}", peer.addr.trim_end_matches('/'), key.path()))
+            .header(SECRET, &self.secret)
+            .header(LIFE, &*peer.id)
+            .header(REQUEST_TIMEOUT, format!("{left:.3}"))
+            .body(Full::default());
+        let answered = async move {
+            let request = request.map_err(|error| Error::internal(error.to_string()))?;
+            let mut connection = connecting.await?;
+            let gone = |error: &dyn std::fmt::Display| {
+                Error::new(Kind::StoreUnavailable, format!("it did not answer: {error}"))
+            };
+            let response = connection.try_send_request(request).await.map_err(|error| gone(error.error()))?;
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, REPLY_BYTES_MAX).collect().await.map_err(|error| gone(&error))?.to_bytes();
+            if head.status.is_success() { Ok(body) } else { Err(read_problem(head.status, &body, false)) }
+        };
+        let late = || Err(Error::new(Kind::StoreUnavailable, "it did not answer in time"));
+        Box::pin(async move { tokio::time::timeout_at(deadline, answered).await.unwrap_or_else(|_| late()) })
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) const ROUTES: &[&str] = &[
     "/objects/{type}",
     "/objects/{type}/{id}",
     "/objects/{type}/{id}/{method}",
+    "/objects/{type}/{id}/_explain",
     "/healthz",
     "/readyz",
     "/metrics",

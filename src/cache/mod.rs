@@ -39,7 +39,9 @@ pub use local::Published;
 pub use memcached::lone as lone_memcached;
 pub use pool::Pools;
 #[cfg(feature = "cli")]
-pub use pool::{Copy, Held, Tried};
+pub use pool::Tried;
+#[cfg(feature = "http")]
+pub use pool::{Copy, Held};
 use tally::Count;
 pub use tally::{CacheCounts, PoolCounts};
 
@@ -107,9 +109,25 @@ impl Cache {
 
     /// Asks each server of a shared cache that should have an object what it has of it, however old. Nothing before it is
     /// said which cluster it is.
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "http")]
     pub async fn copies(&self, key: &ObjectKey) -> Vec<Copy> {
         self.pools.look(key).await
+    }
+
+    /// What was published last of this object under this Hold, uncounted: for people.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn peek(&self, hold: u64, key: &ObjectKey) -> Option<Arc<dyn Published>> {
+        self.local.get(hold, key)
+    }
+
+    /// An object's record as the store has it, uncounted: for people.
+    ///
+    /// # Errors
+    /// As [`Datastore::load`].
+    #[cfg(feature = "http")]
+    pub async fn look(&self, key: &ObjectKey) -> Result<Option<Loaded>> {
+        self.store.load(key).await
     }
 
     /// Tries each server of the shared caches with a value of its own.

@@ -1,7 +1,9 @@
 //! L2 as the rest of this room sees it: one shared cache with all that makes its answers safe to use.
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "http")]
 mod look;
+#[cfg(feature = "cli")]
+mod tried;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
@@ -19,8 +21,10 @@ use crate::config::{Config, INDEX_ENTRIES_MAX, SHARED_ITEM_BYTES_MAX};
 use crate::error::{Error, Result};
 use crate::model::{Loaded, ObjectKey, Record, Rev, Version};
 
+#[cfg(feature = "http")]
+pub use look::{Copy, Held};
 #[cfg(feature = "cli")]
-pub use look::{Copy, Held, Tried};
+pub use tried::Tried;
 
 /// The name of the pool of all types that ask for none.
 const DEFAULT: &str = "default";

@@ -14,7 +14,7 @@ use crate::config::url::ServerUrl;
 use crate::error::{Error, Result};
 
 /// What each server says, by its address; or why it does not.
-#[cfg(feature = "cli")]
+#[cfg(feature = "http")]
 pub(super) type ByServer<T> = Vec<(String, Result<T, String>)>;
 
 /// Values under names, shared with other processes. It may lose, keep or mix up whatever it likes: who reads from it
@@ -33,7 +33,7 @@ pub trait SharedCache: fmt::Debug + Send + Sync + 'static {
     fn servers(&self) -> Servers;
 
     /// What each server that should have a value has under its name, or why that is not known.
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "http")]
     fn look(&self, name: Name) -> BoxFuture<'_, ByServer<Option<Bytes>>>;
 
     /// Sets a value on each server, reads it back and forgets it: how long that took, or what is wrong.

@@ -51,6 +51,7 @@ impl Locks {
     ) -> std::result::Result<Rev, Commit> {
         let give_up = clock::now() + PUT_UNKNOWN_MAX;
         let mut unknown = false;
+        let mut doubt = None;
         let mut pause = RETRY_FIRST;
         let mut unsettled = Unsettled { hold, key, is: self.caps.ordering == Ordering::Ordered };
         self.cache.sending(key);
@@ -80,6 +81,9 @@ impl Locks {
                 Put::Refused(error) | Put::Unknown(error) => error,
             };
             unknown = true;
+            doubt.get_or_insert_with(|| {
+                hold.in_doubt(key, format!("the put of version {} ({})", record.version, error.message()))
+            });
             if hold.is_over() || self.stopped.get().is_some() || clock::now() >= give_up {
                 hold.end();
                 return Err(Commit::Unknown(error));

@@ -1,6 +1,6 @@
 //! A Hold: the right to run the objects of one shard, under one epoch.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,6 +22,20 @@ pub struct Hold {
     in_use: AtomicU32,
     /// Objects whose last put was given up before it was answered: their next load seals them.
     unsettled: Mutex<HashSet<ObjectKey>>,
+    /// Objects whose put was sent and is sent again, since the store does not say what became of it: why.
+    doubts: Mutex<HashMap<ObjectKey, String>>,
+}
+
+/// That nobody knows what became of a put; until this is dropped.
+pub(super) struct Doubt<'a> {
+    hold: &'a Hold,
+    key: &'a ObjectKey,
+}
+
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        self.hold.doubts.lock().unwrap_or_else(PoisonError::into_inner).remove(self.key);
+    }
 }
 
 /// That a turn is between its put and its confirm.
@@ -60,7 +74,8 @@ impl Hold {
             over: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             in_use: AtomicU32::new(0),
-            unsettled: Mutex::new(HashSet::new()),
+            unsettled: Mutex::default(),
+            doubts: Mutex::default(),
         }
     }
 
@@ -97,6 +112,24 @@ impl Hold {
 
     pub(super) fn is_in_use(&self) -> bool {
         self.in_use.load(Ordering::SeqCst) > 0
+    }
+
+    /// How many turns are between their put and their confirm.
+    #[cfg(feature = "http")]
+    pub(super) fn in_use(&self) -> u32 {
+        self.in_use.load(Ordering::SeqCst)
+    }
+
+    /// Takes note that a put is sent again.
+    pub(super) fn in_doubt<'a>(&'a self, key: &'a ObjectKey, why: String) -> Doubt<'a> {
+        self.doubts.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), why);
+        Doubt { hold: self, key }
+    }
+
+    /// Why the store is asked again what became of an object's put, if it is.
+    #[cfg(feature = "http")]
+    pub(super) fn doubt(&self, key: &ObjectKey) -> Option<String> {
+        self.doubts.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
     pub(super) fn end(&self) {

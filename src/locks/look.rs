@@ -1,12 +1,13 @@
 //! What the registers and the records below say of owners, for people. It only reads: no shard is taken, nobody is
 //! declared dead.
 
-use super::desired::desired;
-use super::incarnation::WATCH;
+#[cfg(feature = "cli")]
+mod all;
+
 use super::registers::{ClusterRow, NodeRow, NodeState, ShardRow, read};
-use crate::cache::Cache;
-use crate::error::{Error, Result};
-use crate::model::{Item, ObjectKey, Register, Scan, Version};
+use crate::cache::{Cache, Copy};
+use crate::error::Result;
+use crate::model::{Item, ObjectKey, Record, Register, Scan, Version};
 
 const PAGE: usize = 500;
 
@@ -57,15 +58,10 @@ impl<'a> Look<'a> {
         Self { cache }
     }
 
-    /// Tells the shared caches which cluster this is, as its register says; without it nothing is asked of them.
-    ///
-    /// # Errors
-    /// `store-unavailable`.
-    pub async fn name_cluster(&self) -> Result<()> {
-        if let Some((cluster, _)) = read::<ClusterRow>(self.cache, &Register::cluster()).await? {
-            self.cache.of_cluster(&cluster.id);
-        }
-        Ok(())
+    /// Whether one process has the store for itself.
+    #[must_use]
+    pub fn is_exclusive(&self) -> bool {
+        self.cache.caps().exclusive
     }
 
     /// Who owns an object; `None` when nobody has ever served from this store.
@@ -89,85 +85,17 @@ impl<'a> Look<'a> {
         Ok(row.map(|(row, _)| seen(id, row)))
     }
 
-    /// All there have been, the dead ones too.
-    ///
-    /// # Errors
-    /// `store-unavailable`.
-    pub async fn lives(&self) -> Result<Vec<Incarnation>> {
-        let mut found = Vec::new();
-        let scan = Scan::Registers("node/".into());
-        let mut after = None;
-        loop {
-            let page = self.cache.scan(&scan, after.as_deref(), PAGE).await?;
-            for item in page.items {
-                let Item::Register(register, entry) = item else { continue };
-                let Some(id) = register.name().strip_prefix("node/") else { continue };
-                match serde_json::from_slice::<NodeRow>(&entry.value) {
-                    // A listing may be of before, the register itself is not; and who was dead stays so.
-                    Ok(row) if row.state == NodeState::Dead => found.push(seen(id, row)),
-                    _ => found.extend(self.incarnation(id).await?),
-                }
-            }
-            after = page.next;
-            if after.is_none() {
-                return Ok(found);
-            }
-        }
+    /// What each server of the shared caches that should have an object has of it, however old.
+    pub async fn copies(&self, key: &ObjectKey) -> Vec<Copy> {
+        self.cache.copies(key).await
     }
 
-    /// Watches those who are up for as long as a node would before it took one for dead. Answers all there have been, each
-    /// with whether it has beaten meanwhile; the dead have not.
+    /// The record of an object, from the store.
     ///
     /// # Errors
-    /// `store-unavailable`.
-    pub async fn watch(&self) -> Result<Vec<(Incarnation, bool)>> {
-        let before = self.lives().await?;
-        if !before.iter().any(|life| life.up) {
-            return Ok(before.into_iter().map(|life| (life, false)).collect());
-        }
-        tokio::time::sleep(WATCH).await;
-        let after = self.lives().await?.into_iter().map(|life| {
-            let stands = before.iter().any(|earlier| earlier.id == life.id && earlier.beat == life.beat);
-            let beats = life.up && !stands;
-            (life, beats)
-        });
-        Ok(after.collect())
-    }
-
-    /// Who owns each shard, in the order of their numbers; `None` when nobody has ever served from this store.
-    ///
-    /// # Errors
-    /// `store-unavailable`.
-    pub async fn shards(&self) -> Result<Option<Vec<Ownership>>> {
-        let Some((cluster, _)) = read::<ClusterRow>(self.cache, &Register::cluster()).await? else { return Ok(None) };
-        let shards = cluster.shards;
-        let mut found: Vec<Ownership> =
-            (0..shards).map(|shard| Ownership { shard, shards, epoch: 0, owner: None }).collect();
-        let scan = Scan::Registers("shard/".into());
-        let mut after = None;
-        loop {
-            let page = self.cache.scan(&scan, after.as_deref(), PAGE).await?;
-            for item in page.items {
-                let Item::Register(register, entry) = item else { continue };
-                let number = register.name().strip_prefix("shard/").and_then(|number| number.parse::<usize>().ok());
-                let Some(at) = number.and_then(|number| found.get_mut(number)) else { continue };
-                let row: ShardRow = serde_json::from_slice(&entry.value).map_err(|error| {
-                    Error::internal(format!("the register {} cannot be read: {error}", register.name()))
-                })?;
-                (at.owner, at.epoch) = (row.owner, row.epoch);
-            }
-            after = page.next;
-            if after.is_none() {
-                return Ok(Some(found));
-            }
-        }
-    }
-
-    /// The name of the node that should own a shard, of those that are up and stay; `None` when there is none.
-    #[must_use]
-    pub fn desired(lives: &[Incarnation], shard: u32) -> Option<&str> {
-        let names = lives.iter().filter(|life| life.up && !life.draining).map(|life| life.node.as_str());
-        desired(names, shard)
+    /// `record-corrupt` when what is there is none; `store-unavailable`.
+    pub async fn record(&self, key: &ObjectKey) -> Result<Option<Record>> {
+        Ok(self.cache.look(key).await?.map(|loaded| loaded.record))
     }
 
     /// The hint of an object: when to look at it (milliseconds since the Unix epoch), and the version that asked for it.

@@ -8,10 +8,12 @@
 mod commit;
 mod confirm;
 mod desired;
+#[cfg(feature = "http")]
+mod having;
 mod hold;
 mod incarnation;
 mod life;
-#[cfg(feature = "cli")]
+#[cfg(feature = "http")]
 mod look;
 mod members;
 mod moves;
@@ -22,9 +24,11 @@ mod route;
 mod shards;
 
 pub use crate::cache::{CacheCounts, PoolCounts, Published, Tier};
+#[cfg(feature = "http")]
+pub use crate::cache::{Copy, Held};
 pub use hold::{Commit, Hold};
 pub use incarnation::NodeId;
-#[cfg(feature = "cli")]
+#[cfg(feature = "http")]
 pub use look::{Incarnation, Look, Ownership};
 #[cfg(feature = "cli")]
 pub use raise::raise_epochs;

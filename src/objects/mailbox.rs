@@ -38,6 +38,17 @@ struct Mailbox {
     running: Vec<Keyed>,
 }
 
+/// What is known of an object that is not at rest.
+#[cfg(feature = "http")]
+pub(crate) struct AtWork<T> {
+    /// The version that its readers are shown.
+    pub(crate) published: Option<crate::model::Version>,
+    /// The calls that wait for the turn under way.
+    pub(crate) calls: Vec<T>,
+    /// How many reads wait for a load.
+    pub(crate) reads: usize,
+}
+
 type Shard = HashMap<ObjectKey, Mailbox, KeyHash>;
 
 /// All mailboxes of a process.
@@ -127,6 +138,22 @@ impl Mailboxes {
                 Reader::Waits(answer)
             }
         }
+    }
+
+    /// What stands in the mailbox of an object, if it has one: for people. Nothing is changed.
+    #[cfg(feature = "http")]
+    pub(crate) fn look<T>(&self, key: &ObjectKey, see: impl FnMut(&EditCall) -> T) -> Option<AtWork<T>> {
+        let shard = self.shard(key);
+        let mailbox = shard.get(key)?;
+        Some(AtWork {
+            published: mailbox
+                .published
+                .as_ref()
+                .and_then(|shown| shown.snapshot.seen.as_ref())
+                .map(|seen| seen.version),
+            calls: mailbox.calls.iter().map(see).collect(),
+            reads: mailbox.loads.len(),
+        })
     }
 
     fn owner(self: &Arc<Self>, key: &ObjectKey) -> Owner {

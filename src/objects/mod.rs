@@ -9,11 +9,14 @@ mod args;
 mod call;
 mod context;
 mod edit;
+#[cfg(feature = "http")]
+mod explain;
 mod failure;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod host;
 mod idempotency;
+#[cfg(feature = "http")]
 mod inside;
 pub(crate) mod json;
 mod mailbox;
@@ -24,6 +27,8 @@ mod remote;
 mod request;
 mod route;
 mod snapshot;
+#[cfg(feature = "http")]
+mod story;
 #[doc(hidden)]
 pub mod support;
 mod turn;
@@ -39,7 +44,6 @@ pub use call::{Call, CallKind, CallRequest, Edit, FromView, Returned, View, read
 pub use context::{Context, ViewContext};
 pub use failure::{CallError, NoError, ProblemDef, RemoteError};
 pub use host::{Elsewhere, Host};
-pub use inside::{Inside, KeyedCall, inside};
 #[cfg(feature = "http")]
 pub(crate) use json::{check as check_json, is_blank};
 pub use object::{Method, Options, Param, RemoteMethods, RemoteObject, RemoteState, Run, State, TypeDef};
@@ -47,3 +51,5 @@ pub use registry::{Registration, Registry};
 pub use remote::{Authorities, Remote};
 pub use request::{Answered, Conditions, Freshness, Listed, Op, Reply, Request, Success, Tags};
 pub use route::{Forward, ForwardCounts, Forwarded, Peers, Way};
+#[cfg(feature = "cli")]
+pub(crate) use story::{Agreement, Copied, Memory, Story, tell};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use super::context::Frame;
@@ -12,7 +13,7 @@ use super::host::Host;
 use super::request::{Answered, Conditions, Freshness, Op};
 use crate::clock::{self, Instant};
 use crate::config::OWNER_WAIT_MAX;
-use crate::error::{Error, Kind, Outcome};
+use crate::error::{Error, Kind, Outcome, Result};
 use crate::locks::{Peer, Place};
 use crate::model::{ObjectKey, Version};
 
@@ -23,6 +24,9 @@ const PAUSE_MAX: Duration = Duration::from_millis(50);
 pub trait Peers: std::fmt::Debug + Send + Sync {
     /// Sends the question to a node and waits for its answer until the deadline.
     fn ask(&self, peer: &Peer, asked: Forward) -> BoxFuture<'static, Forwarded>;
+
+    /// Asks a node that has an object what there is to know of it: JSON.
+    fn explain(&self, peer: &Peer, key: &ObjectKey, deadline: Instant) -> BoxFuture<'static, Result<Bytes>>;
 }
 
 /// A question to the node that has the object.

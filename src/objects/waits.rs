@@ -38,6 +38,12 @@ impl Waits {
         Ok(Wait { graph: self, from: from.clone(), to: to.clone() })
     }
 
+    /// Whom an object's turn waits for.
+    #[cfg(feature = "http")]
+    pub(crate) fn of(&self, key: &ObjectKey) -> Vec<ObjectKey> {
+        self.lock().get(key).cloned().unwrap_or_default()
+    }
+
     /// How many wait now.
     pub(crate) fn len(&self) -> usize {
         self.lock().len()

@@ -35,6 +35,9 @@ pub(crate) enum Task {
     Explain {
         /// The object, such as /objects/counter/visits
         uri: String,
+        /// Ask the nodes that run, by any of them, such as <http://10.0.0.5:8080>, and not the store
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
         /// Answer with one JSON object
         #[arg(long)]
         json: bool,
@@ -146,7 +149,7 @@ pub(crate) async fn run(task: Task, target: Target) -> Result<i32> {
         Task::Schema(SchemaTask::Print) => schema::print(&target),
         Task::Schema(SchemaTask::Apply { yes }) => schema::apply(&target, yes).await,
         Task::Doctor => doctor::doctor(&target).await,
-        Task::Explain { uri, json } => explain::explain(&target, &uri, json).await,
+        Task::Explain { uri, url, json } => explain::explain(&target, &uri, url.as_deref(), json).await,
         Task::Nodes { all, json } => nodes::nodes(&target, all, json).await,
         Task::Shards { json } => shards::shards(&target, json).await,
         Task::Epochs(EpochsTask::Raise { by, yes }) => epochs::raise(&target, by, yes).await,

@@ -10,6 +10,7 @@ mod first_lines;
 mod log;
 mod operate;
 #[cfg(all(feature = "memcached", feature = "redis"))]
+mod operate_asked;
 mod operate_caches;
 #[cfg(feature = "cassandra")]
 mod operate_cassandra;

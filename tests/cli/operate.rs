@@ -145,7 +145,7 @@ fn an_object_in_a_file_is_explained() {
     // A server has the file for itself.
     run(&mut objectd(dir.path(), &["explain", "/objects/counter/visits"])).refused(&[
         &format!("in use by process {}", server.pid()),
-        "GET /objects/counter/visits",
+        "explain /objects/counter/visits --url",
         "stop it",
     ]);
     server.stop();

@@ -8,6 +8,7 @@ mod columns;
 mod deadlines;
 mod drain;
 mod durable;
+mod explained;
 mod hangups;
 mod keys;
 mod nodes;

@@ -16,17 +16,17 @@ use super::objects::{Tally, TallyError};
 use super::store::{Gate, On, Plan, Scripted, shared_memory};
 
 /// A node with a socket.
-struct Node {
-    service: Service,
-    store: Arc<Scripted>,
-    url: String,
-    client: Client,
+pub(super) struct Node {
+    pub(super) service: Service,
+    pub(super) store: Arc<Scripted>,
+    pub(super) url: String,
+    pub(super) client: Client,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
 }
 
 impl Node {
-    async fn start(inner: &Arc<dyn Datastore>, name: &str) -> Self {
+    pub(super) async fn start(inner: &Arc<dyn Datastore>, name: &str) -> Self {
         let store = Scripted::over(Arc::clone(inner));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -47,7 +47,7 @@ impl Node {
     }
 
     /// Neither its beats nor its reads and writes come through any more, nor any answer.
-    fn freeze(&self) -> Gate {
+    pub(super) fn freeze(&self) -> Gate {
         let gate = Gate::shut();
         for on in [On::Cas, On::Get, On::Put] {
             self.store.always(on, "", Plan::Before(gate.clone()));
@@ -56,12 +56,12 @@ impl Node {
     }
 }
 
-fn tally(id: usize) -> Remote<Tally> {
+pub(super) fn tally(id: usize) -> Remote<Tally> {
     Remote::new(format!("t{id}"))
 }
 
 /// Until each has seen the others, and has what it should have.
-async fn settle() {
+pub(super) async fn settle() {
     tokio::time::sleep(Duration::from_millis(2500)).await;
 }
 
@@ -215,7 +215,7 @@ async fn who_has_left_does_not_join_again() {
 }
 
 /// Sends a request as it stands, and reads the answer.
-async fn raw(url: &str, request: &str) -> String {
+pub(super) async fn raw(url: &str, request: &str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(&url["http://".len()..]).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();

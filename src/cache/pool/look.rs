@@ -1,14 +1,7 @@
-//! What the servers of the shared caches have of an object, and whether they do what is needed of them: for people.
+//! What the servers of the shared caches have of an object: for people.
 
-use std::time::Duration;
-
-use bytes::Bytes;
-
-use super::{DEFAULT, Pool, Pools};
+use super::{Pool, Pools};
 use crate::cache::entry;
-use crate::cache::shared::Name;
-use crate::clock::Random;
-use crate::config::SHARED_ITEM_BYTES_MAX;
 use crate::model::{ObjectKey, Record};
 
 /// What one server has of an object it should have.
@@ -31,15 +24,6 @@ pub enum Held {
     Other,
 }
 
-/// A server that was tried.
-#[derive(Debug)]
-pub struct Tried {
-    /// The server, such as `memcached 127.0.0.1:11211`.
-    pub server: String,
-    /// How long it took, or what is wrong.
-    pub outcome: Result<Duration, String>,
-}
-
 impl Pools {
     /// Asks each server that should have an object what it has of it. Nothing before it is known which cluster this is.
     pub(in crate::cache) async fn look(&self, key: &ObjectKey) -> Vec<Copy> {
@@ -47,19 +31,6 @@ impl Pools {
             Some(pool) => pool.look(key).await,
             None => Vec::new(),
         }
-    }
-
-    /// Puts a value into each server, reads it back and takes it away again.
-    pub(in crate::cache) async fn try_out(&self) -> Vec<Tried> {
-        let default = self.default.iter().map(|pool| (DEFAULT, pool));
-        let named = self.named.iter().map(|(name, pool)| (name.as_str(), pool));
-        let mut all = Vec::new();
-        for (name, pool) in default.chain(named) {
-            let of_pool = if name == DEFAULT { String::new() } else { format!(" of the pool {name}") };
-            let tried = pool.try_out().await.into_iter();
-            all.extend(tried.map(|tried| Tried { server: format!("{}{of_pool}", tried.server), ..tried }));
-        }
-        all
     }
 }
 
@@ -76,15 +47,5 @@ impl Pool {
             Copy { server: format!("{} {server}", self.kind), held }
         });
         copies.collect()
-    }
-
-    async fn try_out(&self) -> Vec<Tried> {
-        // Under a name of its own, as large as an object may be.
-        let random = Random::from_os();
-        let name = Name::new(u128::from_le_bytes(random.next_bytes()));
-        let value: Bytes =
-            std::iter::repeat_with(|| random.next_bytes()).flatten().take(SHARED_ITEM_BYTES_MAX).collect();
-        let tried = self.cache.try_out(name, value).await.into_iter();
-        tried.map(|(server, outcome)| Tried { server: format!("{} {server}", self.kind), outcome }).collect()
     }
 }

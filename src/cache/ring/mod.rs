@@ -6,13 +6,15 @@
 //! process knows the objects. A server that does not answer is left alone by its [breaker](server).
 
 mod lazy;
-#[cfg(feature = "cli")]
+#[cfg(feature = "http")]
 mod look;
 mod names;
 mod place;
 mod server;
 mod settings;
 mod sweep;
+#[cfg(feature = "cli")]
+mod tried;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -24,7 +26,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::index::Index;
-#[cfg(feature = "cli")]
+#[cfg(feature = "http")]
 use super::shared::ByServer;
 use super::shared::{Name, Servers, SharedCache};
 use super::tally::Tally;
@@ -165,7 +167,7 @@ impl SharedCache for Ring {
         Servers { up: members.len() - open, open }
     }
 
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "http")]
     fn look(&self, name: Name) -> BoxFuture<'_, ByServer<Option<Bytes>>> {
         Box::pin(self.held(name))
     }
