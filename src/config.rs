@@ -50,6 +50,8 @@ pub const OWNER_WAIT_MAX: Duration = Duration::from_secs(5);
 pub const MAP_REFRESH: Duration = Duration::from_secs(10);
 /// For so long another node must be the one that should have a shard before its owner gives it back.
 pub const RELEASE_AFTER: Duration = Duration::from_secs(5);
+/// For so long all nodes must read a newer record format before it is written.
+pub const FORMAT_AFTER: Duration = Duration::from_secs(30);
 /// From saying that a node leaves to its first release: all others have seen it by then.
 pub const DRAIN_NOTICE: Duration = Duration::from_millis(1500);
 /// Objects of which a process knows the current version, for each shared cache.

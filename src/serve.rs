@@ -74,8 +74,8 @@ async fn run(builder: ServiceBuilder) -> Result<i32> {
         Wanted::Operate(task, config) => {
             store_shown(&base, &config, own_store.as_ref().map(|(_, name)| &**name))?;
             crate::log::start(config.log, LevelFilter::WARN, &program);
-            let types = builder.cache_pools();
-            return operate::run(task, Target { config: *config, own_store, types }).await;
+            let (types, format) = (builder.cache_pools(), builder.format());
+            return operate::run(task, Target { config: *config, own_store, types, format }).await;
         }
         Wanted::Print(text) => {
             print_all(&text);

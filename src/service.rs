@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::locks::{Locks, NodeId};
 use crate::model::Durability;
-use crate::objects::{Host, Registry, RemoteObject, TypeDef};
+use crate::objects::{FORMAT, Host, Registry, RemoteObject, TypeDef};
 use crate::storage::{Datastore, KeyValue, OverKeyValue};
 
 /// A running service: its objects, and the store under them.
@@ -32,13 +32,15 @@ pub struct ServiceBuilder {
     types: Vec<TypeDef>,
     linked: bool,
     store: Option<(Arc<dyn Datastore>, Arc<str>)>,
+    /// The newest record format it reads and writes.
+    format: u32,
 }
 
 impl Service {
     /// With the default settings.
     #[must_use]
     pub fn builder() -> ServiceBuilder {
-        ServiceBuilder { config: Config::default(), types: Vec::new(), linked: true, store: None }
+        ServiceBuilder { config: Config::default(), types: Vec::new(), linked: true, store: None, format: FORMAT }
     }
 
     /// Its objects, to call from this process.
@@ -148,6 +150,21 @@ impl ServiceBuilder {
         registry.map(|types| types.iter().map(|def| (def.name, def.options.cache_pool)).collect()).unwrap_or_default()
     }
 
+    /// The newest record format it reads and writes.
+    #[cfg(feature = "cli")]
+    pub(crate) fn format(&self) -> u32 {
+        self.format
+    }
+
+    /// As a release would be that has the record format after this one's: for tests of how one is rolled out.
+    #[cfg(debug_assertions)]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn next_format(mut self) -> Self {
+        self.format = FORMAT + 1;
+        self
+    }
+
     /// Sets all settings.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
@@ -217,7 +234,8 @@ impl ServiceBuilder {
         let pools = Pools::open(&self.config, types).await?;
         let cache = Cache::new(store, self.config.limits.l1_bytes, pools);
         let name_of_node = self.config.node_name.clone().unwrap_or_else(machine_name);
-        let node = NodeId { name: name_of_node, addr: self.config.advertise.clone().unwrap_or_default() };
+        let addr = self.config.advertise.clone().unwrap_or_default();
+        let node = NodeId { name: name_of_node, addr, format: self.format };
         let locks = Locks::join(cache, node, Random::from_os()).await?;
         let config = Arc::new(self.config);
         #[cfg(feature = "client")]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::formats;
 use super::members::read_up;
 use super::registers::{NodeRow, NodeState, change, read};
 use super::route::owned_by;
@@ -10,8 +11,6 @@ use crate::clock;
 use crate::error::{Error, Result};
 use crate::model::Register;
 
-/// The newest record format this build reads and writes.
-pub(super) const FORMAT: u32 = 1;
 /// A node whose beat stands still for so long may be killed by those whose own beats were applied meanwhile.
 pub(super) const WATCH: Duration = Duration::from_secs(3);
 /// How often a node beats.
@@ -24,12 +23,15 @@ pub struct NodeId {
     pub name: String,
     /// Where other nodes reach it, such as `http://10.0.0.5:8080`; empty when they do not.
     pub addr: String,
+    /// The newest record format it reads and writes; it reads and writes all before it too.
+    pub format: u32,
 }
 
 /// Ends every life of this host that is still called up, and begins a new one.
 ///
 /// # Errors
-/// `config` when another process has this host's name, and lives; `store-unavailable`.
+/// `config` when another process has this host's name, and lives, or records are of a format that this one does not read;
+/// `store-unavailable`.
 pub(super) async fn join(cache: &Cache, id: &str, node: &NodeId, leaving: bool) -> Result<()> {
     let rows = read_up(cache).await?;
     let (own, others): (Vec<_>, Vec<_>) =
@@ -58,10 +60,14 @@ pub(super) async fn join(cache: &Cache, id: &str, node: &NodeId, leaving: bool) 
         addr: node.addr.clone(),
         beat: 0,
         drain: leaving,
-        format: FORMAT,
+        format: node.format,
         since: clock::unix_ms(),
     };
     change(cache, &Register::node(id), |found| found.is_none().then(|| row.clone())).await?;
+    if let Err(error) = formats::check(cache, node.format).await {
+        kill(cache, &Register::node(id), &node.name).await?;
+        return Err(error);
+    }
     let dead = || Error::store("this life was declared dead before it had begun");
     beat(cache, id).await?.map(|_| ()).ok_or_else(dead)
 }
@@ -86,7 +92,7 @@ pub(super) async fn kill(cache: &Cache, register: &Register, killer: &str) -> Re
             addr: String::new(),
             beat: 0,
             drain: false,
-            format: FORMAT,
+            format: 0,
             since: 0,
         });
         row.state = NodeState::Dead;

@@ -113,6 +113,7 @@ impl Locks {
             rows.retain(|(id, _)| *id != still);
         }
         self.see(&rows);
+        self.raise_format(&rows);
         Ok(())
     }
 

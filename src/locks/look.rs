@@ -26,7 +26,7 @@ pub struct Incarnation {
     pub address: String,
     /// Whether it is about to leave, and takes no shard any more.
     pub draining: bool,
-    /// The newest record format it reads; zero when it is not known.
+    /// The newest record format it reads and writes; zero when it is not known.
     pub format: u32,
     /// When it joined, in milliseconds since the Unix epoch by its own clock; zero when it is not known.
     pub since: u64,

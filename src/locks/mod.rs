@@ -8,6 +8,7 @@
 mod commit;
 mod confirm;
 mod desired;
+mod formats;
 #[cfg(feature = "http")]
 mod having;
 mod hold;

@@ -24,7 +24,7 @@ pub(super) struct NodeRow {
     pub(super) beat: u64,
     #[serde(default)]
     pub(super) drain: bool,
-    /// The newest record format it reads.
+    /// The newest record format it reads and writes; it reads and writes all before it too.
     #[serde(default)]
     pub(super) format: u32,
     /// When it joined, in milliseconds since the Unix epoch, by its own clock. For people alone.
@@ -50,6 +50,7 @@ pub(super) struct ShardRow {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct ClusterRow {
     pub(super) shards: u32,
+    /// The newest record format that may be written: who does not read it must not join.
     pub(super) format: u32,
     /// Random: tells this cluster's objects from those of any other in a cache that both use.
     #[serde(default)]

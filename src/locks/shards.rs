@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::sync::{Notify, OnceCell, watch};
 
 use super::confirm::{Confirmed, Rounds};
+use super::formats::{self, Formats};
 use super::hold::Hold;
-use super::incarnation::{self, FORMAT, NodeId};
+use super::incarnation::{self, NodeId};
 use super::life::{keep_beating, new_life};
 use super::members::Members;
 use super::moves::Moves;
@@ -27,6 +28,7 @@ pub struct Locks {
     pub(super) cache: Arc<Cache>,
     pub(super) caps: Caps,
     pub(super) node: NodeId,
+    pub(super) formats: Formats,
     secret: String,
     pub(super) random: Random,
     pub(super) life: RwLock<Arc<str>>,
@@ -68,7 +70,7 @@ impl Locks {
         let caps = cache.caps();
         let shards = if caps.exclusive { 1 } else { SHARDS };
         let (id, secret) = (new_life(&random).to_string(), new_life(&Random::from_os()).to_string());
-        let wanted = ClusterRow { shards, format: FORMAT, id, secret };
+        let wanted = ClusterRow { shards, format: node.format, id, secret };
         let propose = |found: Option<&ClusterRow>| match found {
             None => Some(wanted.clone()),
             // Made before clusters had ids, or secrets.
@@ -79,15 +81,14 @@ impl Locks {
             Some(_) => None,
         };
         let cluster = change(&cache, &Register::cluster(), propose).await?.unwrap_or(wanted);
-        if cluster.format > FORMAT || cluster.shards == 0 {
-            return Err(Error::config(format!(
-                "the store was made by a newer version (format {}, this build reads up to {FORMAT})",
-                cluster.format
-            )));
+        formats::allow(cluster.format, node.format)?;
+        if cluster.shards == 0 {
+            return Err(Error::config("the store says that it has no shards; it is none of this program's"));
         }
         cache.of_cluster(&cluster.id);
         let locks = Arc::new(Self {
             caps,
+            formats: Formats::new(node.format),
             node,
             secret: cluster.secret,
             life: RwLock::new(new_life(&random)),
@@ -109,7 +110,9 @@ impl Locks {
             cache: Arc::new(cache),
             random,
         });
-        if !caps.exclusive {
+        if caps.exclusive {
+            locks.write_newest().await?;
+        } else {
             locks.joined_life().await?;
             locks.map.refresh(&locks.cache).await?;
             tokio::spawn(keep_beating(Arc::downgrade(&locks)));

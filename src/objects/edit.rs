@@ -189,11 +189,13 @@ impl Host {
     /// and once more.
     async fn load(&self, hold: &Hold, key: &ObjectKey) -> Result<(Snapshot, Tier)> {
         let mut asked_again = false;
+        let newest = self.0.locks.newest_format();
         loop {
             let loaded = self.0.locks.load(hold, key).await;
             let tier = loaded.as_ref().map_or(Tier::Store, |(found, _)| found.tier);
             let read = loaded.and_then(|(found, seal)| {
-                let read = found.loaded.map(|loaded| Snapshot::read(self.def(key)?, key, loaded)).transpose()?;
+                let read =
+                    found.loaded.map(|loaded| Snapshot::read(self.def(key)?, key, loaded, newest)).transpose()?;
                 let snapshot = read.unwrap_or_else(Snapshot::absent);
                 Ok((Snapshot { to_seal: seal.then_some(tier), ..snapshot }, tier))
             });
@@ -212,7 +214,7 @@ impl Host {
     async fn seal(&self, owner: &Owner, hold: &Arc<Hold>, base: &Snapshot) -> Result<Arc<Snapshot>> {
         let key = owner.key();
         let version = hold.next_version();
-        let record = Snapshot::record(base.life.as_ref(), &base.memory, version);
+        let record = Snapshot::record(base.life.as_ref(), &base.memory, version, self.0.locks.format());
         match self.0.locks.commit(hold, key, base.seen.as_ref(), &record).await {
             Commit::Done(rev) => {
                 let (life, memory) = (base.life.clone(), Arc::clone(&base.memory));
@@ -279,7 +281,7 @@ impl Host {
                 Err(error) => over(&error, error.clone(), owner, calls, answers),
             };
         };
-        let record = Snapshot::record(life.as_ref(), &memory, version);
+        let record = Snapshot::record(life.as_ref(), &memory, version, self.0.locks.format());
         match self.0.locks.commit(hold, key, base.seen.as_ref(), &record).await {
             Commit::Done(rev) => {
                 let snapshot = self.publish(owner, hold, base, Snapshot::of(version, rev, life, memory));

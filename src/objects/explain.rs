@@ -88,7 +88,8 @@ impl Host {
         let left = deadline.saturating_duration_since(clock::now());
         // Of a shard that another node has there is nothing here.
         let remember = || Some(self.memory(key)).filter(|memory| memory.epoch.is_some() || memory.at_work);
-        let told = tell(self.0.locks.look(), key, store.to_owned(), left / QUESTIONS, remember);
+        let newest = self.0.locks.newest_format();
+        let told = tell(self.0.locks.look(), key, store.to_owned(), left / QUESTIONS, newest, remember);
         let late = |_| Error::new(Kind::DeadlineExceeded, "the deadline passed before all was found out");
         let mut story: Story = tokio::time::timeout_at(deadline, told).await.map_err(late)?;
         if let Some(why) = why {

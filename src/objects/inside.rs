@@ -31,12 +31,12 @@ pub struct KeyedCall {
     pub reply_bytes: Option<usize>,
 }
 
-/// Looks into a record.
+/// Looks into a record; `newest` is the newest format that is read.
 ///
 /// # Errors
 /// What contradicts what: the object cannot be served.
-pub fn inside(record: &Record) -> Result<Inside, String> {
-    let meta = Meta::of(record)?;
+pub fn inside(record: &Record, newest: u32) -> Result<Inside, String> {
+    let meta = Meta::of(record, newest)?;
     let keyed = meta.idempotency.iter().map(|kept| KeyedCall {
         key_hash: format!("{:032x}", kept.key),
         version: kept.version,

@@ -47,6 +47,7 @@ pub use host::{Elsewhere, Host};
 #[cfg(feature = "http")]
 pub(crate) use json::{check as check_json, is_blank};
 pub use object::{Method, Options, Param, RemoteMethods, RemoteObject, RemoteState, Run, State, TypeDef};
+pub(crate) use record::FORMAT;
 pub use registry::{Registration, Registry};
 pub use remote::{Authorities, Remote};
 pub use request::{Answered, Conditions, Freshness, Listed, Op, Reply, Request, Success, Tags};

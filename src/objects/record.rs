@@ -2,6 +2,7 @@
 //!
 //! | name | what |
 //! |---|---|
+//! | `format` | the record's format, where it is not the first |
 //! | `version` | as the record's own, to find columns that do not belong together |
 //! | `ver` | version of the last change of the state: the `ETag` of GET |
 //! | `born` | version of the commit that began this life |
@@ -13,7 +14,8 @@
 //! | `timers` `outbox` `inbox` | places for effects; this build writes none and keeps what it finds |
 //!
 //! Fields this build does not know are kept as they are and written back, so that an older build beside a newer one
-//! loses nothing.
+//! loses nothing. What an older build would misread is another format: a number that nodes tell each other, so that none is
+//! written before all read it (`locks/formats.rs`), and that a build which does not know it refuses.
 
 use bytes::Bytes;
 use rmp::decode::{self, NumValueReadError, ValueReadError};
@@ -21,9 +23,16 @@ use rmp::{Marker, encode};
 
 use crate::model::{Record, Version};
 
+/// The newest format of records that this build reads and writes; it reads and writes all before it too.
+pub(crate) const FORMAT: u32 = 1;
+/// Of records that do not say theirs.
+const FIRST: u32 = 1;
+
 /// The decoded meta.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Meta {
+    /// Zero is the first one, which is not written.
+    pub(crate) format: u32,
     pub(crate) version: Version,
     pub(crate) ver: Version,
     pub(crate) born: Version,
@@ -52,8 +61,24 @@ pub(crate) struct Kept {
 }
 
 /// The hash by which state and meta are known to belong together.
-pub(crate) fn state_hash(state: &[u8]) -> u64 {
+pub(crate) fn state_hash(state: &[u8], format: u32) -> u64 {
+    // What a release to come might do otherwise: tests roll one out. An older build takes such a record for a broken one.
+    #[cfg(debug_assertions)]
+    if format > FORMAT {
+        return xxhash_rust::xxh3::xxh3_64_with_seed(state, format.into());
+    }
+    debug_assert!(format <= FORMAT);
     xxhash_rust::xxh3::xxh3_64(state)
+}
+
+/// The format that a record says it is of; the first one where it says none.
+pub(crate) fn format_of(meta: &[u8]) -> u32 {
+    let mut rest = meta;
+    let says = decode::read_map_len(&mut rest).is_ok_and(|fields| fields > 0);
+    match decode::read_str_from_slice(rest) {
+        Ok(("format", mut rest)) if says => decode::read_int(&mut rest).unwrap_or(FIRST),
+        _ => FIRST,
+    }
 }
 
 /// Writing to a `Vec` cannot fail.
@@ -62,10 +87,15 @@ const TO_VEC: &str = "a write to memory succeeds";
 impl Meta {
     pub(crate) fn encode(&self) -> Bytes {
         let mut out = Vec::with_capacity(96 + self.idempotency.iter().map(Kept::bytes).sum::<usize>());
+        let format = self.format > FIRST;
         let optional =
-            [self.deleted, self.schema != 0, !self.idempotency.is_empty(), self.horizon != Version::default()];
+            [format, self.deleted, self.schema != 0, !self.idempotency.is_empty(), self.horizon != Version::default()];
         let fields = 4 + optional.iter().filter(|there| **there).count() + self.other.len();
         encode::write_map_len(&mut out, fields as u32).expect(TO_VEC);
+        if format {
+            // Before all that it is about.
+            number(&mut out, "format", self.format.into());
+        }
         number(&mut out, "version", self.version.as_u64());
         number(&mut out, "ver", self.ver.as_u64());
         number(&mut out, "born", self.born.as_u64());
@@ -104,6 +134,10 @@ impl Meta {
             let start = input.at();
             let name = input.text()?;
             match name {
+                "format" => {
+                    let format = u32::try_from(input.number()?).map_err(|_| "an unknown format")?;
+                    meta.format = if format > FIRST { format } else { 0 };
+                }
                 "version" => meta.version = Version::from_u64(input.number()?),
                 "ver" => meta.ver = Version::from_u64(input.number()?),
                 "born" => meta.born = Version::from_u64(input.number()?),
@@ -127,16 +161,20 @@ impl Meta {
         if input.rest.is_empty() { Ok(meta) } else { Err("bytes are left over".to_owned()) }
     }
 
-    /// Reads a record's meta and checks that version, state and meta are of one put.
+    /// Reads a record's meta and checks that version, state and meta are of one put. `newest`: the newest format that is read.
     ///
     /// # Errors
     /// What contradicts what.
-    pub(crate) fn of(record: &Record) -> Result<Self, String> {
+    pub(crate) fn of(record: &Record, newest: u32) -> Result<Self, String> {
+        let format = format_of(&record.meta);
+        if format > newest {
+            return Err(format!("the record is of format {format}, and this build reads formats up to {newest}"));
+        }
         let meta = Self::decode(&record.meta)?;
         if meta.version != record.version {
             return Err(format!("the record is of version {}, its meta of {}", record.version, meta.version));
         }
-        if meta.state_hash != state_hash(&record.state) {
+        if meta.state_hash != state_hash(&record.state, format) {
             return Err("the state is not the one its meta was written with".to_owned());
         }
         if meta.deleted != record.state.is_empty() {
@@ -323,7 +361,7 @@ mod tests {
             version: Version::new(1, 9),
             ver: Version::new(1, 8),
             born: Version::new(1, 1),
-            state_hash: state_hash(b"{}"),
+            state_hash: state_hash(b"{}", FORMAT),
             idempotency: vec![kept(None), kept(Some(Bytes::from_static(b"5")))],
             horizon: Version::new(1, 1),
             ..Meta::default()
@@ -366,8 +404,22 @@ mod tests {
     #[test]
     fn columns_of_two_puts_are_found_out() {
         let record = |state: &'static str, version| Record { version, state: state.into(), meta: meta().encode() };
-        assert!(Meta::of(&record("{}", Version::new(1, 9))).is_ok());
-        assert!(Meta::of(&record("{} ", Version::new(1, 9))).is_err());
-        assert!(Meta::of(&record("{}", Version::new(1, 8))).is_err());
+        assert!(Meta::of(&record("{}", Version::new(1, 9)), FORMAT).is_ok());
+        assert!(Meta::of(&record("{} ", Version::new(1, 9)), FORMAT).is_err());
+        assert!(Meta::of(&record("{}", Version::new(1, 8)), FORMAT).is_err());
+    }
+
+    #[cfg(debug_assertions)]
+    #[test]
+    fn a_record_of_a_newer_format_is_refused_by_who_does_not_read_it() {
+        let next = FORMAT + 1;
+        let meta = Meta { format: next, state_hash: state_hash(b"{}", next), ..meta() };
+        let record = Record { version: meta.version, state: "{}".into(), meta: meta.encode() };
+        assert_eq!(Meta::of(&record, next), Ok(meta));
+        let why = Meta::of(&record, FORMAT).unwrap_err();
+        assert_eq!(why, format!("the record is of format {next}, and this build reads formats up to {FORMAT}"));
+        assert_eq!(format_of(&record.meta), next);
+        assert_eq!(format_of(&self::meta().encode()), FIRST);
+        assert_eq!(format_of(b""), FIRST);
     }
 }

@@ -74,18 +74,18 @@ impl Snapshot {
         Self { seen: Some(Seen { version, rev }), life, memory, to_seal: None }
     }
 
-    /// Of a record, checked.
+    /// Of a record, checked. `newest`: the newest format that is read.
     ///
     /// # Errors
     /// `record-corrupt` when the record contradicts itself or does not fit the type.
-    pub(crate) fn read(def: &TypeDef, key: &ObjectKey, loaded: Loaded) -> Result<Self> {
+    pub(crate) fn read(def: &TypeDef, key: &ObjectKey, loaded: Loaded, newest: u32) -> Result<Self> {
         let Loaded { record, rev } = loaded;
         let corrupt = |why: String| {
             Error::new(Kind::RecordCorrupt, "the stored record of this object cannot be used")
                 .with_key(key)
                 .with_detail(why)
         };
-        let meta = Meta::of(&record).map_err(corrupt)?;
+        let meta = Meta::of(&record, newest).map_err(corrupt)?;
         let life = if meta.deleted {
             None
         } else {
@@ -102,15 +102,16 @@ impl Snapshot {
         self.life.as_ref().map(|life| life.ver)
     }
 
-    /// The record of this state under `version`: what is put.
-    pub(crate) fn record(life: Option<&Life>, memory: &Memory, version: Version) -> Record {
+    /// The record of this state under `version`, in this format: what is put.
+    pub(crate) fn record(life: Option<&Life>, memory: &Memory, version: Version, format: u32) -> Record {
         let state = life.map_or_else(Bytes::new, |life| life.json.clone());
         let meta = Meta {
+            format,
             version,
             ver: life.map_or(version, |life| life.ver),
             born: life.map_or_else(Version::default, |life| life.born),
             deleted: life.is_none(),
-            state_hash: state_hash(&state),
+            state_hash: state_hash(&state, format),
             schema: memory.schema,
             idempotency: memory.kept.clone(),
             horizon: memory.horizon,

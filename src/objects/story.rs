@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::inside::{Inside, inside};
+use super::record::format_of;
 use crate::error::{Error, Kind, Result};
 use crate::locks::{Copy, Held, Incarnation, Look, Ownership};
 use crate::model::{ObjectKey, Record, Version};
@@ -73,6 +74,8 @@ pub(crate) struct Shard {
 #[serde(rename_all = "kebab-case", default)]
 pub(crate) struct Stored {
     pub(crate) version: String,
+    /// The record's format.
+    pub(crate) format: u32,
     pub(crate) state_bytes: usize,
     pub(crate) meta_bytes: usize,
     pub(crate) deleted: bool,
@@ -166,12 +169,13 @@ pub(crate) struct Keyed {
 }
 
 /// Gathers it. `store` is the store's name for people; `remember` tells what a node has in memory, where one is asked;
-/// `patience` is how long the store may take for one answer.
+/// `patience` is how long the store may take for one answer; `newest` is the newest record format that is read.
 pub(crate) async fn tell(
     look: Look<'_>,
     key: &ObjectKey,
     store: String,
     patience: Duration,
+    newest: u32,
     remember: impl Fn() -> Option<Memory>,
 ) -> Story {
     let mut story = Story { uri: key.path(), store, exclusive: look.is_exclusive(), ..Story::default() };
@@ -195,7 +199,7 @@ pub(crate) async fn tell(
     }
     story.see_owner(look, ownership.as_ref(), patience).await;
     if let Some(record) = record {
-        story.see_record(record, epoch(&ownership));
+        story.see_record(record, epoch(&ownership), newest);
     }
     if let Some(why) = &story.corrupt {
         story.wrong.push(format!(
@@ -266,15 +270,24 @@ impl Story {
         }));
     }
 
-    fn see_record(&mut self, record: &Record, epoch: u32) {
+    fn see_record(&mut self, record: &Record, epoch: u32, newest: u32) {
         let mut stored = Stored {
             version: record.version.to_string(),
+            format: format_of(&record.meta),
             state_bytes: record.state.len(),
             meta_bytes: record.meta.len(),
             deleted: record.is_deleted(),
             ..Stored::default()
         };
-        match inside(record) {
+        if stored.format > newest {
+            self.wrong.push(format!(
+                "the record is of format {}, and this build reads formats up to {newest}: ask with a release that reads it",
+                stored.format
+            ));
+            self.record = Some(stored);
+            return;
+        }
+        match inside(record, newest) {
             Ok(Inside { changed, born, keyed, horizon, .. }) => {
                 (stored.changed, stored.born) = (Some(changed.to_string()), Some(born.to_string()));
                 self.forgotten = (horizon != Version::default()).then(|| horizon.to_string());

@@ -46,7 +46,7 @@ async fn looked_up(target: &Target, key: &ObjectKey) -> Result<Story> {
     let cache = target.cached(store).await?;
     let look = Look::new(&cache);
     look.name_cluster().await?;
-    Ok(tell(look, key, target.shown(), PATIENCE, || None).await)
+    Ok(tell(look, key, target.shown(), PATIENCE, target.format, || None).await)
 }
 
 /// A node's answer, as it is and as it was understood.
@@ -182,8 +182,8 @@ impl Story {
     fn store_line(&self) -> String {
         match &self.record {
             Some(record) => format!(
-                "version {}, {} bytes of state and {} of meta, in {}",
-                record.version, record.state_bytes, record.meta_bytes, self.store
+                "version {}, {} bytes of state and {} of meta, format {}, in {}",
+                record.version, record.state_bytes, record.meta_bytes, record.format, self.store
             ),
             None if self.corrupt.is_some() => format!("a record that cannot be read, in {}", self.store),
             None => match self.unknown.get("record") {

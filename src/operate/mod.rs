@@ -104,6 +104,8 @@ pub(crate) struct Target {
     pub(crate) own_store: Option<(Arc<dyn Datastore>, Arc<str>)>,
     /// The program's types, each with the cache pool it asks for.
     pub(crate) types: Vec<(&'static str, Option<&'static str>)>,
+    /// The newest record format that the program reads.
+    pub(crate) format: u32,
 }
 
 impl Target {

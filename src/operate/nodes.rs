@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::Target;
 use super::console::{say, table};
 use crate::clock;
+use crate::config::FORMAT_AFTER;
 use crate::error::Result;
 use crate::locks::{Incarnation, Look};
 use crate::storage::Datastore;
@@ -32,6 +33,7 @@ pub(super) async fn nodes(target: &Target, all: bool, as_json: bool) -> Result<i
         *owned.entry(owner).or_default() += 1;
     }
     let owns = |id: &str| owned.get(id).copied().unwrap_or(0);
+    let format = look.format().await?;
     let watched = look.watch().await?.into_iter();
     let mut seen: Vec<Seen> = watched.map(|(life, beats)| Seen { shards: owns(&life.id), life, beats }).collect();
     seen.sort_by(|one, other| order(&one.life).cmp(&order(&other.life)));
@@ -40,8 +42,7 @@ pub(super) async fn nodes(target: &Target, all: bool, as_json: bool) -> Result<i
     let shown: Vec<&Seen> = seen.iter().filter(|seen| all || seen.life.up).collect();
     if as_json {
         let nodes: Vec<Value> = shown.iter().map(|seen| seen.json()).collect();
-        let answer =
-            json!({"store": target.shown(), "exclusive": false, "shards": count, "dead": dead, "nodes": nodes});
+        let answer = json!({"store": target.shown(), "exclusive": false, "shards": count, "format": format, "dead": dead, "nodes": nodes});
         say(answer.to_string());
         return Ok(0);
     }
@@ -51,7 +52,7 @@ pub(super) async fn nodes(target: &Target, all: bool, as_json: bool) -> Result<i
         let rows = shown.iter().map(|seen| seen.row());
         table(std::iter::once(head).chain(rows).collect()).iter().for_each(say);
     }
-    notes(&seen, all, count.is_none()).iter().for_each(say);
+    notes(&seen, all, format).iter().for_each(say);
     Ok(0)
 }
 
@@ -86,10 +87,12 @@ fn order(life: &Incarnation) -> (bool, &str, u64, &str) {
 }
 
 /// What has to be said beside the list.
-fn notes(seen: &[Seen], all: bool, is_new: bool) -> Vec<String> {
+///
+/// `format`: the newest record format that may be written; none when nobody has ever served from this store.
+fn notes(seen: &[Seen], all: bool, format: Option<u32>) -> Vec<String> {
     let mut notes = Vec::new();
     let up: Vec<&Seen> = seen.iter().filter(|seen| seen.life.up).collect();
-    if is_new {
+    if format.is_none() {
         notes.push("nobody has ever served from this store".to_owned());
     } else if up.is_empty() {
         notes.push("no node is up".to_owned());
@@ -105,17 +108,24 @@ fn notes(seen: &[Seen], all: bool, is_new: bool) -> Vec<String> {
         let name = &pair[0].life.node;
         notes.push(format!("{name} is the name of more than one process; give each a name of its own (--node-name)"));
     }
-    let formats: Vec<u32> = up.iter().map(|seen| seen.life.format).collect();
-    if let (Some(least), Some(most)) = (formats.iter().min(), formats.iter().max())
-        && least < most
-    {
-        notes.push(format!("not all of them read record format {most}, so that {least} is written"));
-    }
+    notes.extend(format.and_then(|format| of_formats(&up, format)));
     let dead = seen.len() - up.len();
     if dead > 0 && !all {
         notes.push(format!("dead and not shown: {dead} (--all shows them)"));
     }
     notes
+}
+
+/// What is said while releases change.
+fn of_formats(up: &[&Seen], written: u32) -> Option<String> {
+    let formats = up.iter().map(|seen| seen.life.format.max(1));
+    let (least, most) = (formats.clone().min()?, formats.max()?);
+    if least < most {
+        return Some(format!("not all of them read record format {most}, so that {least} is written"));
+    }
+    let seconds = FORMAT_AFTER.as_secs();
+    (most > written)
+        .then(|| format!("all of them read record format {most}: once they have for {seconds} s it is written"))
 }
 
 impl Seen {

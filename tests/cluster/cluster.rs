@@ -16,6 +16,8 @@ const OBJECTD: &str = env!("CARGO_BIN_EXE_objectd");
 pub const NODES: usize = 3;
 /// As many as a shared store has.
 pub const SHARDS: u32 = 1024;
+/// Makes `objectd`, as tests build it, one of the next release.
+const NEXT: &str = "OBJECTD_NEXT_FORMAT";
 /// How long calls may wait for something to be as it was before: a busy machine, and no reason to give up too soon.
 pub const BACK: Duration = Duration::from_secs(60);
 
@@ -40,6 +42,8 @@ impl Store {
 pub struct Node {
     pub name: String,
     pub place: Place,
+    /// It is started as if it were of the release after this one, which has another record format.
+    pub next: bool,
     process: Option<Objectd>,
 }
 
@@ -65,7 +69,7 @@ impl Cluster {
 
     /// The same, where the nodes are told where to stand and the settings are written.
     pub fn of(book: Book, places: Vec<Place>, caches: Vec<Server>) -> Self {
-        let node = |(number, place)| Node { name: format!("node-{number}"), place, process: None };
+        let node = |(number, place)| Node { name: format!("node-{number}"), place, next: false, process: None };
         let mut cluster = Self { book, nodes: (1..).zip(places).map(node).collect(), _caches: caches };
         // All at once: to join must not depend on who is there already.
         (0..cluster.nodes.len()).for_each(|at| cluster.launch(at));
@@ -77,10 +81,11 @@ impl Cluster {
 
     /// Starts a node, and does not wait for it.
     pub fn launch(&mut self, at: usize) {
-        let Node { name, place, .. } = &self.nodes[at];
+        let Node { name, place, next, .. } = &self.nodes[at];
         let mut place = place.clone();
         place.flags.extend(["--node-name".to_owned(), name.clone()]);
-        let process = Objectd::start_at(&place, self.book.dir.path(), name, &[]);
+        let environment: &[(&str, String)] = if *next { &[(NEXT, "1".to_owned())] } else { &[] };
+        let process = Objectd::start_at(&place, self.book.dir.path(), name, environment);
         self.nodes[at].process = Some(process);
     }
 
@@ -117,9 +122,15 @@ impl Cluster {
 
     /// What the registers say of shards.
     fn shards(&self) -> serde_json::Value {
-        let mut command = Command::new(OBJECTD);
-        command.args(["shards", "--json", "--config"]).arg(self.dir.path().join("objectd.toml"));
-        let told = command.output().unwrap();
+        self.told(&["shards"])
+    }
+
+    /// What a command says of the store.
+    pub fn told(&self, command: &[&str]) -> serde_json::Value {
+        let mut objectd = Command::new(OBJECTD);
+        objectd.args(command).args(["--json", "--config"]).arg(self.dir.path().join("objectd.toml"));
+        // As a release that reads whatever there is.
+        let told = objectd.env(NEXT, "1").output().unwrap();
         assert!(told.status.success(), "{told:?}");
         serde_json::from_slice(&told.stdout).unwrap()
     }

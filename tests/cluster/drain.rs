@@ -14,9 +14,9 @@ const LEAVES: Duration = Duration::from_secs(20);
 
 /// What befell the callers when a node left.
 #[derive(Default)]
-struct Told {
+pub struct Told {
     /// Calls that failed, which none may.
-    failed: Vec<String>,
+    pub failed: Vec<String>,
     /// How long it took to leave.
     left_after: Vec<Duration>,
     /// How long the answers of its shards took while it left.
@@ -55,7 +55,7 @@ impl Told {
 }
 
 /// Tells a node to leave, and starts it again.
-fn leave(cluster: &mut Cluster, at: usize, told: &mut Told) {
+pub fn leave(cluster: &mut Cluster, at: usize, told: &mut Told) {
     let (owners, name) = (cluster.owners(), cluster.nodes[at].name.clone());
     let shards = (0..owners.len()).filter(|shard| owners[*shard].as_ref() == Some(&name)).collect();
     cluster.load.watch();

@@ -17,6 +17,8 @@ mod book;
 mod clients;
 mod cluster;
 mod drain;
+#[cfg(debug_assertions)]
+mod formats;
 mod freeze;
 mod gaps;
 #[path = "../faults/http.rs"]

@@ -28,12 +28,15 @@
 //! | an ETag for each call, not for the turn | [`TURNS`] |
 //! | L2 entry by version, not by age or presence | [`CACHE`] |
 //!
+//! [`formats`] is a model of its own, of how a newer record format comes to be written.
+//!
 //! Not in the model: rows of nodes that are absent or removed, beats and drain (R10), forwarding (R11), calls between
 //! objects (R9), effects (§6), a record whose columns mix, and everything that needs more than the bounds give.
 #![allow(clippy::unwrap_used, missing_docs, reason = "helpers of tests")]
 
 mod bounds;
 mod explore;
+mod formats;
 mod node;
 mod object;
 mod properties;

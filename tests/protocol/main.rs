@@ -9,6 +9,8 @@ mod deadlines;
 mod drain;
 mod durable;
 mod explained;
+#[cfg(debug_assertions)]
+mod formats;
 mod hangups;
 mod keys;
 mod nodes;

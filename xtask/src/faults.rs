@@ -46,6 +46,8 @@ enum Scenario {
     ClusterFreeze,
     /// SIGTERM of a node, and of all of them in turn: no call may fail.
     ClusterDrain,
+    /// A release with another record format rolled out and back, and out for good.
+    ClusterFormats,
     /// Two processes with one name.
     ClusterNames,
     /// Wires between nodes and to the store cut, both ways or one; where this is not root they are not.
@@ -65,6 +67,7 @@ impl Scenario {
             Self::ClusterKill => ("cluster", "kill::"),
             Self::ClusterFreeze => ("cluster", "freeze::"),
             Self::ClusterDrain => ("cluster", "drain::"),
+            Self::ClusterFormats => ("cluster", "formats::"),
             Self::ClusterNames => ("cluster", "names::"),
             Self::ClusterPartition => ("cluster", "partition::"),
         }

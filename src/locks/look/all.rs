@@ -64,6 +64,15 @@ impl Look<'_> {
         Ok(after.collect())
     }
 
+    /// The newest record format that may be written; `None` when nobody has ever served from this store.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn format(&self) -> Result<Option<u32>> {
+        let cluster = read::<ClusterRow>(self.cache, &Register::cluster()).await?;
+        Ok(cluster.map(|(cluster, _)| cluster.format))
+    }
+
     /// Who owns each shard, in the order of their numbers; `None` when nobody has ever served from this store.
     ///
     /// # Errors

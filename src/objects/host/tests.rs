@@ -9,6 +9,7 @@ use super::*;
 use crate::cache::{Cache, Pools};
 use crate::clock::Random;
 use crate::locks::NodeId;
+use crate::objects::FORMAT;
 use crate::objects::request::Conditions;
 use crate::prelude::*;
 use crate::storage::Memory;
@@ -39,7 +40,7 @@ impl Sum {
 
 async fn host() -> Host {
     let cache = Cache::new(Memory::store(), 1 << 20, Pools::default());
-    let node = NodeId { name: "node".into(), addr: String::new() };
+    let node = NodeId { name: "node".into(), addr: String::new(), format: FORMAT };
     let locks = Locks::join(cache, node, Random::seeded(1)).await.unwrap();
     let registry = Registry::new(&[TypeDef::of::<Sum>()], false).unwrap();
     Host::new(registry, locks, Arc::default(), None, None)
