@@ -1,4 +1,5 @@
-//! The server of the sample objects, on PostgreSQL. `DATABASE_URL` says where it is.
+//! The server of the sample objects, on PostgreSQL. `DATABASE_URL` says where it is. Any number of them share it, each under
+//! a name of its own (`--node-name`), or on a machine of its own.
 
 use std::sync::Arc;
 
