@@ -121,9 +121,11 @@ impl Cluster {
         self.nodes.iter().position(|node| owner == format!("http://{}", node.address))
     }
 
-    /// One value of a node's metrics.
+    /// One value of a node's metrics, over a connection of its own: one that leaves keeps none open.
     pub(super) fn metric(&self, at: usize, name: &str) -> Result<f64> {
-        Probe::new(self.address(at))?.metric(name)
+        let text = Client::connect(self.address(at))?.ask(&get("/metrics"))?.body;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(line.with_context(|| format!("no metric {name} in\n{text}"))?.trim().parse()?)
     }
 
     /// Sends each of these requests once, to any of these nodes.
@@ -206,29 +208,6 @@ impl Owners {
     /// The shards of a node.
     pub(super) fn shards_of(&self, at: usize) -> impl Iterator<Item = usize> {
         (0..SHARDS).filter(move |shard| self.of[*shard] == Some(at))
-    }
-}
-
-/// Asks a node for its metrics, over one connection.
-#[derive(Debug)]
-pub(super) struct Probe {
-    client: Client,
-    request: Box<[u8]>,
-}
-
-impl Probe {
-    pub(super) fn new(address: SocketAddr) -> Result<Self> {
-        Ok(Self { client: Client::connect(address)?, request: get("/metrics") })
-    }
-
-    /// One value.
-    ///
-    /// # Errors
-    /// When the node does not answer, or has no such metric.
-    pub(super) fn metric(&mut self, name: &str) -> Result<f64> {
-        let text = self.client.ask(&self.request)?.body;
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        Ok(line.with_context(|| format!("no metric {name} in\n{text}"))?.trim().parse()?)
     }
 }
 

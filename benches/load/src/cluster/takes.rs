@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use super::Plan;
-use super::nodes::{Cluster, Probe};
+use super::nodes::Cluster;
 use super::objects::{SHARDS, one_of_each_shard};
 use crate::counters::add;
 
@@ -44,12 +44,11 @@ pub(super) fn measure(plan: &Plan, redis: SocketAddr) -> Result<Takes> {
         // The other one comes just before, so that nothing is on its way to it yet.
         cluster.start(1)?;
         cluster.kill(0)?;
-        let killed = taken(&mut Probe::new(cluster.address(1))?, Some(0.0), Instant::now())?;
+        let killed = taken(&cluster, 1, Some(0.0), Instant::now())?;
         cluster.start(0)?;
-        let mut leaving = Probe::new(cluster.address(1))?;
         cluster.tell_to_leave(1)?;
-        let began = begun(&mut leaving)?;
-        let left = taken(&mut Probe::new(cluster.address(0))?, None, began)?;
+        let began = begun(&cluster, 1)?;
+        let left = taken(&cluster, 0, None, began)?;
         cluster.wait_until_left(1)?;
         println!("  round {round}: after a kill {killed:?}, of a node that leaves {left:?}");
         takes.killed.push(killed);
@@ -59,12 +58,12 @@ pub(super) fn measure(plan: &Plan, redis: SocketAddr) -> Result<Takes> {
 }
 
 /// When the node was last seen with all its shards.
-fn begun(leaving: &mut Probe) -> Result<Instant> {
+fn begun(cluster: &Cluster, leaving: usize) -> Result<Instant> {
     let limit = Instant::now() + LIMIT;
     let mut last = Instant::now();
     while Instant::now() < limit {
         let asked = Instant::now();
-        if leaving.metric(HELD)? < SHARDS as f64 {
+        if cluster.metric(leaving, HELD)? < SHARDS as f64 {
             return Ok(last);
         }
         last = asked;
@@ -74,11 +73,11 @@ fn begun(leaving: &mut Probe) -> Result<Instant> {
 }
 
 /// Waits until a node has all shards, and answers how long it took since `began`, or since it was last seen with `none`.
-fn taken(taker: &mut Probe, none: Option<f64>, mut began: Instant) -> Result<Duration> {
+fn taken(cluster: &Cluster, taker: usize, none: Option<f64>, mut began: Instant) -> Result<Duration> {
     let limit = Instant::now() + LIMIT;
     loop {
         let asked = Instant::now();
-        let held = taker.metric(HELD)?;
+        let held = cluster.metric(taker, HELD)?;
         if held == SHARDS as f64 {
             return Ok(began.elapsed());
         }
