@@ -14,7 +14,9 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use h2::client::SendRequest;
 use h2::{Ping, PingPong, RecvStream};
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH, IF_NONE_MATCH};
+use http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH, IF_NONE_MATCH, InvalidHeaderValue,
+};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version as HttpVersion};
 #[cfg(not(feature = "tls"))]
 use hyper_util::client::legacy::connect::HttpConnector as Connector;
@@ -39,6 +41,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const PING: Duration = Duration::from_secs(2);
 /// A connection that was not used for so long is about to be closed by the other end.
 const UNUSED_MAX: Duration = Duration::from_secs(60);
+/// As many headers as a question usually has.
+const HEADERS: usize = 8;
 /// What may be under way of one answer, and of all on a connection, in bytes.
 const WINDOW: u32 = 1 << 20;
 
@@ -259,45 +263,53 @@ fn request(addr: &str, asked: Forward, secret: &HeaderValue) -> Result<(Request<
             }
         }
     };
-    let mut request = Request::builder().version(HttpVersion::HTTP_2).method(verb).uri(uri);
+    let failed = |error: &dyn std::fmt::Display| Error::internal(format!("the call cannot be sent on: {error}"));
+    let mut request = Request::new(());
+    *request.version_mut() = HttpVersion::HTTP_2;
+    *request.method_mut() = verb;
+    *request.uri_mut() = Uri::try_from(uri).map_err(|error| failed(&error))?;
+    let headers = request.headers_mut();
+    headers.reserve(HEADERS);
+    let mut add = |name, value: std::result::Result<HeaderValue, InvalidHeaderValue>| {
+        headers.append(name, value.map_err(|error| failed(&error))?);
+        Ok::<(), Error>(())
+    };
     if !body.is_empty() {
-        request = request.header(CONTENT_LENGTH, body.len());
+        add(CONTENT_LENGTH, Ok(body.len().into()))?;
     }
-    request = request
-        .header(SECRET, secret)
-        .header(CONTENT_TYPE, HeaderValue::from_static(JSON))
-        .header(REQUEST_TIMEOUT, format!("{:.6}", left.as_secs_f64().max(0.000_001)));
+    add(SECRET, Ok(secret.clone()))?;
+    add(CONTENT_TYPE, Ok(HeaderValue::from_static(JSON)))?;
+    add(REQUEST_TIMEOUT, format!("{:.6}", left.as_secs_f64().max(0.000_001)).try_into())?;
     if let Some(key) = &asked.idempotency_key {
-        request = request.header(IDEMPOTENCY_KEY, key);
+        add(IDEMPOTENCY_KEY, key.try_into())?;
     }
     if let Some(tags) = &asked.conditions.if_match {
-        request = request.header(IF_MATCH, write_tags(tags));
+        add(IF_MATCH, write_tags(tags).try_into())?;
     }
     if let Some(tags) = &asked.conditions.if_none_match {
-        request = request.header(IF_NONE_MATCH, write_tags(tags));
+        add(IF_NONE_MATCH, write_tags(tags).try_into())?;
     }
     if let Some(age) = asked.freshness.max_age {
-        request = request.header(CACHE_CONTROL, format!("max-age={}", age.as_secs()));
+        add(CACHE_CONTROL, format!("max-age={}", age.as_secs()).try_into())?;
     }
     if asked.freshness.only_if_cached {
-        request = request.header(CACHE_CONTROL, "only-if-cached");
+        add(CACHE_CONTROL, Ok(HeaderValue::from_static("only-if-cached")))?;
     }
     if let Some(trace) = &asked.trace {
-        request = request.header(TRACEPARENT, &**trace);
+        add(TRACEPARENT, HeaderValue::from_str(trace))?;
     }
     if !asked.way.chain.is_empty() {
         let chain: Vec<String> = asked.way.chain.iter().map(crate::model::ObjectKey::path).collect();
-        request = request.header(CHAIN, chain.join(" "));
+        add(CHAIN, chain.join(" ").try_into())?;
     }
-    request = request.header(KNOWN, asked.way.known.to_string());
+    add(KNOWN, asked.way.known.to_string().try_into())?;
     if let Some(life) = &asked.way.life {
-        request = request.header(LIFE, &**life);
+        add(LIFE, HeaderValue::from_str(life))?;
     }
     if let Some(version) = asked.way.resent {
-        request = request.header(RESENT, version.to_string());
+        add(RESENT, version.to_string().try_into())?;
     }
-    let failed = |error| Error::internal(format!("the call cannot be sent on: {error}"));
-    request.body(()).map(|head| (head, body)).map_err(failed)
+    Ok((request, body))
 }
 
 /// It was not even begun to be sent.

@@ -17,10 +17,11 @@ use crate::locks::{Peer, Place};
 use crate::model::{ObjectKey, Version};
 
 const PAUSE_FIRST: Duration = Duration::from_millis(2);
-const PAUSE_MAX: Duration = Duration::from_millis(50);
-/// The same of a node that is not reached: it is seconds until it is declared dead, all that time each of its callers would
-/// ask the store again and again, and then all at once those who take over.
-const UNREACHED_PAUSE_MAX: Duration = Duration::from_millis(400);
+/// By how much a pause grows, and up to what.
+const GROWS: (u32, Duration) = (2, Duration::from_millis(50));
+/// The same where a node is not reached: it is seconds until it is declared dead, all that time each of its callers would ask
+/// the store again and again, and then all at once those who take over.
+const UNREACHED_GROWS: (u32, Duration) = (4, Duration::from_millis(400));
 
 /// How other nodes of this cluster are asked.
 pub trait Peers: std::fmt::Debug + Send + Sync {
@@ -165,7 +166,7 @@ impl Host {
         let mut give_up = call.frame.deadline.min(clock::now() + OWNER_WAIT_MAX);
         let known = self.0.locks.known_of(&call.frame.key);
         let mut resent = None;
-        let (mut pause, mut pause_max) = (PAUSE_FIRST, PAUSE_MAX);
+        let (mut pause, mut grows) = (PAUSE_FIRST, GROWS);
         loop {
             let why = match self.attempt(&call, driven, resent).await {
                 Attempt::Over(Err(error)) if resent.is_some() && !call.op.is_view() && !knows_the_first(&error) => {
@@ -173,11 +174,11 @@ impl Host {
                 }
                 Attempt::Over(answer) => return answer.map_err(no_owner),
                 Attempt::Again(error) => {
-                    pause_max = PAUSE_MAX;
+                    grows = GROWS;
                     error
                 }
                 Attempt::Unreached(error) => {
-                    pause_max = UNREACHED_PAUSE_MAX;
+                    grows = UNREACHED_GROWS;
                     error
                 }
                 Attempt::Unknown(error, asked) => {
@@ -199,7 +200,7 @@ impl Host {
                 });
             }
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(pause_max);
+            pause = (pause * grows.0).min(grows.1);
         }
     }
 
