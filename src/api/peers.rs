@@ -5,21 +5,21 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH, IF_NONE_MATCH};
-use http::{HeaderValue, Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::client::conn::TrySendError;
-use hyper::client::conn::http2::{self, SendRequest};
+use h2::client::SendRequest;
+use h2::{Ping, PingPong, RecvStream};
+use http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH, IF_NONE_MATCH, InvalidHeaderValue,
+};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version as HttpVersion};
 #[cfg(not(feature = "tls"))]
 use hyper_util::client::legacy::connect::HttpConnector as Connector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower_service::Service;
 
 use super::client::{GRACE, REPLY_BYTES_MAX, read_problem, read_tag, write_tags};
@@ -37,10 +37,12 @@ use crate::objects::{Forward, Forwarded, Op, Peer, Peers, Reply, Success, Tier, 
 
 /// How long a connection to another node may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often a connection is tried that has been silent, and how long the answer may take.
+/// How often a connection is tried, and how long the answer may take.
 const PING: Duration = Duration::from_secs(2);
 /// A connection that was not used for so long is about to be closed by the other end.
 const UNUSED_MAX: Duration = Duration::from_secs(60);
+/// As many headers as a question usually has.
+const HEADERS: usize = 8;
 /// What may be under way of one answer, and of all on a connection, in bytes.
 const WINDOW: u32 = 1 << 20;
 
@@ -54,7 +56,16 @@ pub(crate) struct Nodes {
 }
 
 /// A connection, made or on its way; or why there is none.
-type Connecting = Shared<BoxFuture<'static, Result<SendRequest<Full<Bytes>>, Error>>>;
+type Connecting = Shared<BoxFuture<'static, Result<Open, Error>>>;
+
+/// A connection that was made. Questions are put on it, and answers taken from it, by those who ask: a task between would cost
+/// each of them two more changes of tasks.
+#[derive(Clone, Debug)]
+struct Open {
+    requests: SendRequest<Bytes>,
+    /// It takes no more questions.
+    closed: Arc<AtomicBool>,
+}
 
 impl Nodes {
     /// `secret` is what nodes show each other that have no certificates.
@@ -75,7 +86,7 @@ impl Nodes {
         // Nodes come and go, each at an address of its own.
         connections.retain(|_, (known, used)| match known.peek() {
             None => true,
-            Some(Ok(connection)) => !connection.is_closed() && now.saturating_duration_since(*used) < UNUSED_MAX,
+            Some(Ok(open)) => !open.closed.load(Ordering::Relaxed) && now.saturating_duration_since(*used) < UNUSED_MAX,
             Some(Err(_)) => false,
         });
         if let Some((known, used)) = connections.get_mut(addr) {
@@ -88,7 +99,7 @@ impl Nodes {
     }
 }
 
-async fn connect(mut connector: Connector, addr: Arc<str>) -> Result<SendRequest<Full<Bytes>>> {
+async fn connect(mut connector: Connector, addr: Arc<str>) -> Result<Open> {
     let failed = |detail: String| {
         Error::new(Kind::WrongNode, "the node that has the object cannot be reached")
             .with_detail(format!("{addr}: {detail}"))
@@ -97,20 +108,42 @@ async fn connect(mut connector: Connector, addr: Arc<str>) -> Result<SendRequest
     let made = async {
         poll_fn(|cx| connector.poll_ready(cx)).await.map_err(|error| failed(format!("{error:?}")))?;
         let io = connector.call(uri).await.map_err(|error| failed(format!("{error:?}")))?;
-        let mut builder = http2::Builder::new(TokioExecutor::new());
-        builder.timer(TokioTimer::new());
-        builder.initial_stream_window_size(WINDOW).initial_connection_window_size(16 * WINDOW);
-        builder.keep_alive_interval(PING).keep_alive_timeout(PING);
-        builder.handshake(io).await.map_err(|error| failed(format!("{error:?}")))
+        let mut builder = h2::client::Builder::new();
+        builder.initial_window_size(WINDOW).initial_connection_window_size(16 * WINDOW).enable_push(false);
+        builder.handshake(io.into_inner()).await.map_err(|error| failed(format!("{error:?}")))
     };
     let late = |_| failed("no connection in time".into());
-    let (connection, driver) = tokio::time::timeout(CONNECT_TIMEOUT, made).await.map_err(late)??;
+    let (requests, mut connection) = tokio::time::timeout(CONNECT_TIMEOUT, made).await.map_err(late)??;
+    let closed = Arc::new(AtomicBool::new(false));
+    let open = Open { requests, closed: Arc::clone(&closed) };
     tokio::spawn(async move {
-        if let Err(error) = driver.await {
-            tracing::debug!(error.message = %error, "a connection to another node ended");
+        let pings = connection.ping_pong();
+        let ended = tokio::select! {
+            ended = connection => ended.map_err(|error| error.to_string()),
+            () = silent(pings) => Err("it does not answer any more".to_owned()),
+        };
+        closed.store(true, Ordering::Relaxed);
+        if let Err(why) = ended {
+            tracing::debug!(error.message = why, "a connection to another node ended");
         }
     });
-    Ok(connection)
+    Ok(open)
+}
+
+/// Resolves once the other end does not answer.
+async fn silent(pings: Option<PingPong>) {
+    if let Some(mut pings) = pings {
+        loop {
+            tokio::time::sleep(PING).await;
+            match tokio::time::timeout(PING, pings.ping(Ping::opaque())).await {
+                Ok(Ok(_)) => {}
+                // The connection ends by itself.
+                Ok(Err(_)) => break,
+                Err(_) => return,
+            }
+        }
+    }
+    std::future::pending().await
 }
 
 #[cfg(feature = "tls")]
@@ -133,24 +166,19 @@ impl Peers for Nodes {
         let sent = Arc::clone(&asked.sent);
         let request = request(&addr, asked, &self.secret);
         Box::pin(async move {
-            let request = match request {
+            let (request, question) = match request {
                 Ok(request) => request,
                 Err(error) => return Forwarded::Answered(Err(error)),
             };
             let answered = async {
-                let mut connection = match connecting.await {
-                    Ok(connection) => connection,
+                let open = match connecting.await {
+                    Ok(open) => open,
                     Err(error) => return Forwarded::Unsent(error),
                 };
                 sent.store(true, Ordering::Release);
-                let response = match connection.try_send_request(request).await {
-                    Ok(response) => response,
-                    Err(error) => return unanswered(&addr, &error),
-                };
-                let (head, body) = response.into_parts();
-                match Limited::new(body, REPLY_BYTES_MAX).collect().await {
-                    Ok(body) => read(&addr, head.status, &head.headers, body.to_bytes(), edit),
-                    Err(error) => Forwarded::Lost(Error::store(format!("the answer of {addr} broke off: {error}"))),
+                match exchange(open, &addr, request, question).await {
+                    Ok(answer) => read(&addr, answer.status(), answer.headers(), answer.body().clone(), edit),
+                    Err(unanswered) => unanswered,
                 }
             };
             let late = || match edit {
@@ -188,7 +216,48 @@ impl Peers for Nodes {
     }
 }
 
-fn request(addr: &str, asked: Forward, secret: &HeaderValue) -> Result<Request<Full<Bytes>>> {
+/// Puts a question on a connection, and takes its answer.
+async fn exchange(
+    mut open: Open,
+    addr: &str,
+    request: Request<()>,
+    question: Bytes,
+) -> std::result::Result<Response<Bytes>, Forwarded> {
+    let (answer, mut stream) = match open.requests.send_request(request, question.is_empty()) {
+        Ok(sent) => sent,
+        Err(error) => {
+            // It has ended, or is about to: the next question goes over another one.
+            open.closed.store(true, Ordering::Relaxed);
+            return Err(unsent(addr, &error));
+        }
+    };
+    if !question.is_empty() {
+        stream.send_data(question, true).map_err(|error| unanswered(addr, &error))?;
+    }
+    let (head, body) = answer.await.map_err(|error| unanswered(addr, &error))?.into_parts();
+    let broken = |why| Forwarded::Lost(Error::store(format!("the answer of {addr} broke off: {why}")));
+    Ok(Response::from_parts(head, whole(body).await.map_err(broken)?))
+}
+
+/// All of an answer's body; most have one part.
+async fn whole(mut body: RecvStream) -> std::result::Result<Bytes, String> {
+    let mut whole = BytesMut::new();
+    while let Some(part) = body.data().await {
+        let part = part.map_err(|error| error.to_string())?;
+        if whole.len() + part.len() > REPLY_BYTES_MAX {
+            return Err(format!("it is longer than {REPLY_BYTES_MAX} bytes"));
+        }
+        let _ = body.flow_control().release_capacity(part.len());
+        if whole.is_empty() && body.is_end_stream() {
+            return Ok(part);
+        }
+        whole.extend_from_slice(&part);
+    }
+    Ok(whole.freeze())
+}
+
+/// The head of the question, and its body.
+fn request(addr: &str, asked: Forward, secret: &HeaderValue) -> Result<(Request<()>, Bytes)> {
     let left = asked.deadline.saturating_duration_since(clock::now());
     if left.is_zero() {
         return Err(Error::new(Kind::DeadlineExceeded, "the deadline passed before the call was sent"));
@@ -217,62 +286,70 @@ fn request(addr: &str, asked: Forward, secret: &HeaderValue) -> Result<Request<F
             }
         }
     };
-    let mut request = Request::builder().method(verb).uri(uri);
-    request = request
-        .header(SECRET, secret)
-        .header(CONTENT_TYPE, HeaderValue::from_static(JSON))
-        .header(REQUEST_TIMEOUT, format!("{:.6}", left.as_secs_f64().max(0.000_001)));
+    let failed = |error: &dyn std::fmt::Display| Error::internal(format!("the call cannot be sent on: {error}"));
+    let mut request = Request::new(());
+    *request.version_mut() = HttpVersion::HTTP_2;
+    *request.method_mut() = verb;
+    *request.uri_mut() = Uri::try_from(uri).map_err(|error| failed(&error))?;
+    let headers = request.headers_mut();
+    headers.reserve(HEADERS);
+    let mut add = |name, value: std::result::Result<HeaderValue, InvalidHeaderValue>| {
+        headers.append(name, value.map_err(|error| failed(&error))?);
+        Ok::<(), Error>(())
+    };
+    if !body.is_empty() {
+        add(CONTENT_LENGTH, Ok(body.len().into()))?;
+    }
+    add(SECRET, Ok(secret.clone()))?;
+    add(CONTENT_TYPE, Ok(HeaderValue::from_static(JSON)))?;
+    add(REQUEST_TIMEOUT, format!("{:.6}", left.as_secs_f64().max(0.000_001)).try_into())?;
     if let Some(key) = &asked.idempotency_key {
-        request = request.header(IDEMPOTENCY_KEY, key);
+        add(IDEMPOTENCY_KEY, key.try_into())?;
     }
     if let Some(tags) = &asked.conditions.if_match {
-        request = request.header(IF_MATCH, write_tags(tags));
+        add(IF_MATCH, write_tags(tags).try_into())?;
     }
     if let Some(tags) = &asked.conditions.if_none_match {
-        request = request.header(IF_NONE_MATCH, write_tags(tags));
+        add(IF_NONE_MATCH, write_tags(tags).try_into())?;
     }
     if let Some(age) = asked.freshness.max_age {
-        request = request.header(CACHE_CONTROL, format!("max-age={}", age.as_secs()));
+        add(CACHE_CONTROL, format!("max-age={}", age.as_secs()).try_into())?;
     }
     if asked.freshness.only_if_cached {
-        request = request.header(CACHE_CONTROL, "only-if-cached");
+        add(CACHE_CONTROL, Ok(HeaderValue::from_static("only-if-cached")))?;
     }
     if let Some(trace) = &asked.trace {
-        request = request.header(TRACEPARENT, &**trace);
+        add(TRACEPARENT, HeaderValue::from_str(trace))?;
     }
     if !asked.way.chain.is_empty() {
         let chain: Vec<String> = asked.way.chain.iter().map(crate::model::ObjectKey::path).collect();
-        request = request.header(CHAIN, chain.join(" "));
+        add(CHAIN, chain.join(" ").try_into())?;
     }
-    request = request.header(KNOWN, asked.way.known.to_string());
+    add(KNOWN, asked.way.known.to_string().try_into())?;
     if let Some(life) = &asked.way.life {
-        request = request.header(LIFE, &**life);
+        add(LIFE, HeaderValue::from_str(life))?;
     }
     if let Some(version) = asked.way.resent {
-        request = request.header(RESENT, version.to_string());
+        add(RESENT, version.to_string().try_into())?;
     }
-    request.body(Full::new(body)).map_err(|error| Error::internal(format!("the call cannot be sent on: {error}")))
+    Ok((request, body))
 }
 
-/// Whether it was sent at all decides what may have become of it.
-fn unanswered(addr: &str, error: &TrySendError<Request<Full<Bytes>>>) -> Forwarded {
-    let detail = format!("{addr}: {:?}", error.error());
-    if error.message().is_some() || was_not_begun(error.error()) {
-        let what = "the node that has the object cannot be reached";
-        Forwarded::Unsent(Error::new(Kind::WrongNode, what).with_detail(detail))
-    } else {
-        Forwarded::Lost(Error::store(detail))
-    }
+/// It was not even begun to be sent.
+fn unsent(addr: &str, error: &h2::Error) -> Forwarded {
+    let what = "the node that has the object cannot be reached";
+    Forwarded::Unsent(Error::new(Kind::WrongNode, what).with_detail(format!("{addr}: {error:?}")))
 }
 
-/// HTTP/2 says so: the other node refused the stream, or went away before it came to it.
-fn was_not_begun(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source())
-        .filter_map(|error| error.downcast_ref::<h2::Error>())
-        .any(|error| {
-            error.reason() == Some(h2::Reason::REFUSED_STREAM)
-                || (error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR))
-        })
+/// Whether the other node has come to it at all decides what may have become of it. HTTP/2 says so: it refused the stream, or
+/// went away before it came to it.
+fn unanswered(addr: &str, error: &h2::Error) -> Forwarded {
+    let was_refused = error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    let has_left = error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR);
+    if was_refused || has_left {
+        return unsent(addr, error);
+    }
+    Forwarded::Lost(Error::store(format!("{addr}: {error:?}")))
 }
 
 fn read(addr: &str, status: StatusCode, headers: &HeaderMap, body: Bytes, edit: bool) -> Forwarded {

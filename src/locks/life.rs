@@ -82,6 +82,10 @@ impl Locks {
     pub(super) fn see_gone(&self, id: &str) {
         let rows: Vec<_> = {
             let members = self.members.borrow();
+            // All who waited for it find out at the same time, and who should have what is much to work out.
+            if members.find(id).is_none() {
+                return;
+            }
             members.rows().filter(|(up, _)| up != id).collect()
         };
         self.see(&rows);

@@ -18,7 +18,11 @@ use crate::locks::{Peer, Place};
 use crate::model::{ObjectKey, Version};
 
 const PAUSE_FIRST: Duration = Duration::from_millis(2);
-const PAUSE_MAX: Duration = Duration::from_millis(50);
+/// By how much a pause grows, and up to what.
+const GROWS: (u32, Duration) = (2, Duration::from_millis(50));
+/// The same where a node is not reached: it is seconds until it is declared dead, all that time each of its callers would ask
+/// the store again and again, and then all at once those who take over.
+const UNREACHED_GROWS: (u32, Duration) = (4, Duration::from_millis(400));
 
 /// How other nodes of this cluster are asked.
 pub trait Peers: std::fmt::Debug + Send + Sync {
@@ -141,6 +145,8 @@ enum Attempt {
     Over(Answered),
     /// It had no effect, and may be tried again.
     Again(Error),
+    /// The same, since the node that should have the object was not reached.
+    Unreached(Error),
     /// Nobody knows, and it may be sent again all the same: at once where it ran here, else when that life is over. From a life
     /// that goes on, the first sending might come after the second.
     Unknown(Error, Option<Arc<str>>),
@@ -164,14 +170,21 @@ impl Host {
         let mut give_up = call.frame.deadline.min(clock::now() + OWNER_WAIT_MAX);
         let known = self.0.locks.known_of(&call.frame.key);
         let mut resent = None;
-        let mut pause = PAUSE_FIRST;
+        let (mut pause, mut grows) = (PAUSE_FIRST, GROWS);
         loop {
             let why = match self.attempt(&call, driven, resent).await {
                 Attempt::Over(Err(error)) if resent.is_some() && !call.op.is_view() && !knows_the_first(&error) => {
                     return Err(why_unknown(&error));
                 }
                 Attempt::Over(answer) => return answer.map_err(no_owner),
-                Attempt::Again(error) => error,
+                Attempt::Again(error) => {
+                    grows = GROWS;
+                    error
+                }
+                Attempt::Unreached(error) => {
+                    grows = UNREACHED_GROWS;
+                    error
+                }
                 Attempt::Unknown(error, asked) => {
                     resent = resent.or(Some(known));
                     let end = call.frame.deadline.min(clock::now() + OWNER_WAIT_MAX);
@@ -191,7 +204,7 @@ impl Host {
                 });
             }
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE_MAX);
+            pause = (pause * grows.0).min(grows.1);
         }
     }
 
@@ -233,7 +246,7 @@ impl Host {
                     }
                     Forwarded::Unsent(error) => {
                         let _ = tokio::time::timeout_at(deadline, locks.look_again(&call.frame.key, &peer)).await;
-                        Attempt::Again(error)
+                        Attempt::Unreached(error)
                     }
                     Forwarded::Lost(error) if call.is_repeatable() => {
                         let _ = tokio::time::timeout_at(deadline, locks.look_again(&call.frame.key, &peer)).await;

@@ -3,7 +3,7 @@
 use std::env;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::command::{cargo, program, run, target_dir};
 use crate::stack::{Kind, Lease};
@@ -33,17 +33,29 @@ fn crash_with(args: &[String]) -> Result<()> {
     run(program(debug.join("load")).arg("crash").arg("--objectd").arg(debug.join("objectd")).args(args))
 }
 
-/// The benchmark, on what `cargo build --release` makes. `--stack` among the arguments: the one on Cassandra and memcached.
+/// The benchmark, on what `cargo build --release` makes. `--stack` among the arguments: the one on Cassandra and memcached;
+/// `--cluster`: the one of many nodes.
 ///
 /// # Errors
 /// When something does not build, or a contender cannot be measured.
 pub(crate) fn bench(args: &[String]) -> Result<()> {
-    let (stack, args): (Vec<_>, Vec<_>) = args.iter().partition(|arg| *arg == "--stack");
-    if stack.is_empty() {
-        build_bench("")?;
-        return run(bench_program("bench").args(args));
+    let (which, args): (Vec<_>, Vec<_>) = args.iter().partition(|arg| ["--stack", "--cluster"].contains(&arg.as_str()));
+    match which.iter().map(|arg| arg.as_str()).collect::<Vec<_>>()[..] {
+        [] => {
+            build_bench("")?;
+            run(bench_program("bench").args(args))
+        }
+        ["--cluster"] => {
+            build_bench(STACK)?;
+            run(bench_program("cluster").args(args))
+        }
+        ["--stack"] => bench_stack(&args),
+        _ => bail!("--stack and --cluster are two benchmarks: one of them, once"),
     }
-    build_bench(" --features stack")?;
+}
+
+fn bench_stack(args: &[&String]) -> Result<()> {
+    build_bench(STACK)?;
     let for_help = args.iter().any(|arg| *arg == "--help" || *arg == "-h");
     // What the variables of `tests/stack` name runs already.
     let named = |variable: &str| env::var_os(variable).is_some_and(|named| !named.is_empty());
@@ -52,6 +64,9 @@ pub(crate) fn bench(args: &[String]) -> Result<()> {
     let _lease = Lease::need(kinds.into_iter().map(|(_, kind)| kind))?;
     run(bench_program("stack").args(args))
 }
+
+/// The features of the server that is shipped.
+const STACK: &str = " --features stack";
 
 fn build_bench(features: &str) -> Result<()> {
     run(&mut cargo(&format!("build --release --package remote-object --bin objectd{features}")))?;

@@ -37,8 +37,8 @@ enum Task {
     Crash(Rest),
     /// Play faults of one server and of three on the real stack: killed, frozen, cut off, drained, its clock off by years
     Faults(faults::Options),
-    /// Measure beside bare axum and axum with Redis, or with --stack on Cassandra and memcached beside the driver alone; a
-    /// full run writes docs/performance.md
+    /// Measure beside bare axum and axum with Redis; with --stack on Cassandra and memcached beside the driver alone, with
+    /// --cluster several nodes on one Redis; a full run writes docs/performance.md
     #[command(disable_help_flag = true)]
     Bench(Rest),
     /// Run the fuzz targets, sharing the seconds among them

@@ -21,6 +21,15 @@ pub(crate) enum Plan {
     EachOnce,
 }
 
+impl Plan {
+    fn end(self, began: Instant) -> Instant {
+        match self {
+            Self::Random(time) => began + time,
+            Self::EachOnce => began + Duration::from_secs(600),
+        }
+    }
+}
+
 /// What one run saw.
 #[derive(Debug)]
 pub(crate) struct Sample {
@@ -31,6 +40,11 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
+    /// How many answers came in time.
+    pub(crate) fn count(&self) -> u64 {
+        self.latency.len()
+    }
+
     /// As a cell of a table.
     pub(crate) fn cell(&self) -> Cell {
         Cell { rate: self.rate, p50: self.micros(0.5), p99: self.micros(0.99) }
@@ -42,25 +56,43 @@ impl Sample {
     }
 }
 
+/// Who is asked for what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target<'a> {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// What it is asked.
+    pub(crate) requests: &'a [Box<[u8]>],
+}
+
 /// Sends `requests` over `connections` connections.
 ///
 /// # Errors
 /// When a connection fails, or an answer is not 2xx: what is measured must have worked.
 pub(crate) fn run(address: SocketAddr, requests: &[Box<[u8]>], connections: usize, plan: Plan) -> Result<Sample> {
-    let mut source = Source::new(requests, plan);
+    run_on(&[Target { address, requests }], connections, plan)
+}
+
+/// Sends each target its requests, over `connections` connections that the targets share evenly.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_on(targets: &[Target<'_>], connections: usize, plan: Plan) -> Result<Sample> {
+    let mut sources: Vec<Source<'_>> = targets.iter().map(|target| Source::new(target.requests, plan)).collect();
     let mut poll = Poll::new()?;
     let mut open = Vec::with_capacity(connections);
     for number in 0..connections {
-        let mut connection = Connection::open(address).context("cannot connect")?;
+        let target = number % targets.len();
+        let mut connection = Connection::open(targets[target].address, target).context("cannot connect")?;
         poll.registry().register(&mut connection.stream, Token(number), Interest::READABLE)?;
         open.push(connection);
     }
     let mut latency = Histogram::new_with_bounds(1, 60_000_000_000, 3)?;
     let began = Instant::now();
-    let end = source.end(began);
+    let end = plan.end(began);
     let mut busy = 0;
     for connection in &mut open {
-        busy += usize::from(connection.send_next(&mut source)?);
+        busy += usize::from(connection.send_next(&mut sources)?);
     }
     let mut events = Events::with_capacity(connections);
     let mut last = began;
@@ -79,7 +111,7 @@ pub(crate) fn run(address: SocketAddr, requests: &[Box<[u8]>], connections: usiz
                 latency.saturating_record((now - connection.sent).as_nanos() as u64);
                 last = now;
             }
-            busy -= usize::from(now > end || !connection.send_next(&mut source)?);
+            busy -= usize::from(now > end || !connection.send_next(&mut sources)?);
         }
     }
     let seconds = last.duration_since(began).as_secs_f64();
@@ -103,13 +135,6 @@ impl<'a> Source<'a> {
         Self { requests, plan, state }
     }
 
-    fn end(&self, began: Instant) -> Instant {
-        match self.plan {
-            Plan::Random(time) => began + time,
-            Plan::EachOnce => began + Duration::from_secs(600),
-        }
-    }
-
     fn next(&mut self) -> Option<&'a [u8]> {
         match self.plan {
             // xorshift64: good enough to spread keys, and costs nothing beside a system call.
@@ -129,22 +154,25 @@ impl<'a> Source<'a> {
 
 struct Connection {
     stream: TcpStream,
+    /// Which target's it is.
+    target: usize,
     buffer: Vec<u8>,
     filled: usize,
     sent: Instant,
 }
 
 impl Connection {
-    fn open(address: SocketAddr) -> io::Result<Self> {
+    fn open(address: SocketAddr, target: usize) -> io::Result<Self> {
         let stream = std::net::TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
-        Ok(Self { stream: TcpStream::from_std(stream), buffer: vec![0; 16 << 10], filled: 0, sent: Instant::now() })
+        let stream = TcpStream::from_std(stream);
+        Ok(Self { stream, target, buffer: vec![0; 16 << 10], filled: 0, sent: Instant::now() })
     }
 
     /// Sends the next request; `false` when there is none.
-    fn send_next(&mut self, source: &mut Source<'_>) -> Result<bool> {
-        let Some(request) = source.next() else { return Ok(false) };
+    fn send_next(&mut self, sources: &mut [Source<'_>]) -> Result<bool> {
+        let Some(request) = sources[self.target].next() else { return Ok(false) };
         self.sent = Instant::now();
         // Two hundred bytes into an empty socket buffer: taken whole, or something is wrong.
         let written = self.stream.write(request).context("cannot send")?;

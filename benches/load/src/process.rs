@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -89,6 +89,32 @@ impl Server {
     /// As the operating system says.
     pub(crate) fn is_running(&mut self) -> io::Result<bool> {
         Ok(self.child.try_wait()?.is_none())
+    }
+
+    /// SIGTERM: it is to end.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub(crate) fn terminate(&self) -> Result<()> {
+        let told = Command::new("sh").args(["-c", &format!("kill -s TERM {}", self.child.id())]).status()?;
+        if !told.success() {
+            bail!("process {} cannot be told to end: {told}", self.child.id());
+        }
+        Ok(())
+    }
+
+    /// Waits for it to end by itself; `None` when it does not.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub(crate) fn ended(&mut self, within: Duration) -> io::Result<Option<ExitStatus>> {
+        let limit = Instant::now() + within;
+        loop {
+            match self.child.try_wait()? {
+                None if Instant::now() < limit => std::thread::sleep(Duration::from_millis(2)),
+                status => return Ok(status),
+            }
+        }
     }
 
     /// `kill -9`, and waits until it is gone.

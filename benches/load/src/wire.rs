@@ -89,7 +89,7 @@ fn malformed() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP/1.1 with a content-length")
 }
 
-/// An answer with what the crash test looks at.
+/// An answer with what is looked at.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Answer {
     /// The status code.
@@ -98,6 +98,8 @@ pub(crate) struct Answer {
     pub(crate) etag: Option<String>,
     /// Whether `Idempotency-Replayed: true` was there.
     pub(crate) replayed: bool,
+    /// The `Remote-Object-Owner`: where the node is that has the object.
+    pub(crate) owner: Option<String>,
     /// The body.
     pub(crate) body: String,
 }
@@ -154,6 +156,7 @@ fn answer(bytes: &[u8], frame: Frame) -> Answer {
         status: frame.status,
         etag: header("etag"),
         replayed: header("idempotency-replayed").is_some_and(|value| value == "true"),
+        owner: header("remote-object-owner"),
         body: String::from_utf8_lossy(&bytes[frame.head..frame.whole()]).into_owned(),
     }
 }
@@ -163,7 +166,7 @@ mod tests {
     use super::*;
 
     const ANSWER: &[u8] =
-        b"HTTP/1.1 200 OK\r\nETag: \"1-7\"\r\nContent-Length: 2\r\nidempotency-replayed: true\r\n\r\n42";
+        b"HTTP/1.1 200 OK\r\nETag: \"1-7\"\r\nContent-Length: 2\r\nidempotency-replayed: true\r\nRemote-Object-Owner: http://a:1\r\n\r\n42";
 
     #[test]
     fn an_answer_ends_where_its_length_says() {
@@ -188,6 +191,7 @@ mod tests {
         let answer = answer(ANSWER, frame(ANSWER).unwrap().unwrap());
         assert_eq!(answer.etag.as_deref(), Some("\"1-7\""));
         assert!(answer.replayed);
+        assert_eq!(answer.owner.as_deref(), Some("http://a:1"));
         assert_eq!(answer.body, "42");
     }
 }

@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use super::Plan;
 use crate::process::{Server, free_address};
+use crate::redis::{self, Kept};
 
 /// One contender.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, ValueEnum)]
@@ -91,7 +91,7 @@ impl Contender {
                 (Server::start(&plan.programs.join("bare-axum"), std::slice::from_ref(&listen), address, log)?, None)
             }
             Self::Redis => {
-                let redis = redis(dir)?;
+                let redis = redis::start(dir, Kept::Synced)?;
                 let args = [listen.clone(), format!("redis://{}", redis.address)];
                 (Server::start(&plan.programs.join("axum-redis"), &args, address, log)?, Some(redis))
             }
@@ -100,45 +100,4 @@ impl Contender {
         };
         Ok(Running { contender: self, front, behind })
     }
-}
-
-/// Whether a `redis-server` can be started; root on a machine with apt gets one.
-pub(super) fn redis_is_there() -> bool {
-    let answers = || succeeds(Command::new("redis-server").arg("--version"));
-    if answers() {
-        return true;
-    }
-    let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
-    if !is_root {
-        return false;
-    }
-    println!("installing redis-server");
-    succeeds(Command::new("apt-get").arg("update"))
-        && succeeds(
-            Command::new("apt-get")
-                .args(["install", "--yes", "--no-install-recommends", "redis-server"])
-                .env("DEBIAN_FRONTEND", "noninteractive"),
-        )
-        && answers()
-}
-
-fn succeeds(command: &mut Command) -> bool {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).status().is_ok_and(|status| status.success())
-}
-
-/// A Redis of its own that syncs before it answers, as durable as what it is compared with.
-fn redis(dir: &Path) -> Result<Server> {
-    let address = free_address()?;
-    let settings = [
-        ("bind", "127.0.0.1".to_owned()),
-        ("port", address.port().to_string()),
-        ("dir", dir.display().to_string()),
-        ("appendonly", "yes".to_owned()),
-        ("appendfsync", "always".to_owned()),
-        ("save", String::new()),
-    ];
-    let args: Vec<String> = settings.into_iter().flat_map(|(name, value)| [format!("--{name}"), value]).collect();
-    let mut server = Server::start(Path::new("redis-server"), &args, address, dir.join("redis.log"))?;
-    server.wait_for_port()?;
-    Ok(server)
 }

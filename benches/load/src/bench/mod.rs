@@ -19,10 +19,13 @@ use clap::{Args, ValueEnum};
 use contender::Contender;
 use measure::Workload;
 
+use crate::redis;
+
 /// What to measure, and for how long.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "With --stack: on Cassandra and memcached, beside the driver alone; --stack --help lists its options"
+    after_help = "With --stack: on Cassandra and memcached, beside the driver alone. With --cluster: several nodes on one Redis,\n\
+                  calls that are sent on, nodes that are killed and drained. Each lists its options with --help"
 )]
 pub(crate) struct Options {
     /// Seconds of one measurement
@@ -88,7 +91,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let workloads: Vec<Workload> = Workload::ALL.into_iter().filter(|workload| wants(workload.subject())).collect();
     let mut contenders: Vec<Contender> = Contender::ALL.to_vec();
     contenders.retain(|contender| options.contender.is_empty() || options.contender.contains(contender));
-    if contenders.contains(&Contender::Redis) && !workloads.is_empty() && !contender::redis_is_there() {
+    if contenders.contains(&Contender::Redis) && !workloads.is_empty() && !redis::is_there() {
         println!("axum + Redis is left out: there is no redis-server here (Debian: apt-get install redis-server)");
         contenders.retain(|contender| *contender != Contender::Redis);
     }

@@ -30,7 +30,8 @@ impl Promise {
         let verdict = match (self.must.is_none_or(reached), self.aim.is_none_or(reached)) {
             (false, _) => "**no**",
             (true, true) if self.aim.is_some() => "aim",
-            (true, _) => "must",
+            (true, _) if self.must.is_some() => "must",
+            _ => "",
         };
         Some(vec![self.what.clone(), self.number(value), shown(self.must), shown(self.aim), verdict.to_owned()])
     }
@@ -61,5 +62,7 @@ mod tests {
         assert_eq!(verdict(promise(3.0, true)), "aim");
         let small = Promise { must: Some(3.0), aim: Some(2.0), ..promise(3.1, false) };
         assert_eq!(verdict(small), "**no**");
+        let told_alone = Promise { must: None, aim: None, ..promise(1.0, true) };
+        assert_eq!(verdict(told_alone), "");
     }
 }
