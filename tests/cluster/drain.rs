@@ -62,6 +62,7 @@ fn leave(cluster: &mut Cluster, at: usize, told: &mut Told) {
     cluster.sleep(300, 1_000);
     let since = Instant::now();
     cluster.process(at).terminate();
+    cluster.fault("SIGTERM of a node");
     // As a balancer does that asks for /readyz twice a second: it sends nobody there from then on.
     cluster.sleep(500, 600);
     let address = cluster.nodes[at].place.address;

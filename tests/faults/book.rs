@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -18,6 +19,7 @@ use tokio::runtime::Runtime;
 
 use super::clients::{Caller, Load};
 use super::servers::Server;
+use super::tally::Tally;
 
 /// After so many looks the clients turn to new counters: a history is judged whole, so it must not grow for ever.
 const LOOKS_OF_A_HISTORY: u32 = 10;
@@ -45,6 +47,9 @@ pub struct Book {
     rounds: u32,
     looks: u32,
     counts: Counts,
+    tally: Tally,
+    /// What explains a failure is kept already.
+    kept: AtomicBool,
     _alone: Alone,
 }
 
@@ -93,6 +98,8 @@ impl Book {
             rounds: 0,
             looks: 0,
             counts: Counts::default(),
+            tally: Tally::default(),
+            kept: AtomicBool::new(false),
             _alone: alone,
         }
     }
@@ -125,6 +132,11 @@ impl Book {
 
     pub fn round(&self) -> u32 {
         self.rounds
+    }
+
+    /// Counts something that befalls the servers.
+    pub fn fault(&self, what: &str) {
+        self.tally.fault(what);
     }
 
     /// Some time between the two.
@@ -217,18 +229,22 @@ impl Book {
         self.look();
         self.load.end();
         self.clients.drain(..).for_each(|client| client.join().unwrap());
-        if let Ok(counts) = self.load.recorder().check() {
-            self.counts.add(counts);
+        // What was answered since that look.
+        match self.load.recorder().check() {
+            Ok(counts) => self.counts.add(counts),
+            Err(wrong) => self.fail(wrong),
         }
-        let Counts { adds, reads, unknown, unknown_found } = self.counts;
+        let Counts { histories, adds, reads, unknown, unknown_found } = self.counts;
         println!(
-            "{}: {} rounds in {:.0} s; {adds} adds acknowledged, all found once; {unknown} left open, of which \
-             {unknown_found} took effect; {reads} reads; otherwise answered: {:?}",
+            "{}: {} rounds in {:.0} s; {}; {adds} adds acknowledged, all found once; {unknown} left open, of which \
+             {unknown_found} took effect; {reads} reads; {histories} histories; otherwise answered: {:?}",
             self.name,
             self.rounds.saturating_sub(1),
             self.began.elapsed().as_secs_f64(),
+            self.tally.told(),
             self.load.codes()
         );
+        self.tally.write(&self.load, self.counts);
         assert!(adds > 0 && reads > 0, "nothing happened, so nothing was shown");
     }
 
@@ -236,14 +252,16 @@ impl Book {
     #[track_caller]
     pub fn fail(&self, wrong: Vec<String>) -> ! {
         let kept = self.keep(&wrong);
+        self.tally.write(&self.load, self.counts);
         let lines = wrong.iter().take(LINES_MAX).map(String::as_str).collect::<Vec<_>>().join("\n  ");
         panic!(
-            "{}, seed {}, round {}: {} things are wrong; histories and logs are in {}\n  {lines}",
+            "{}, seed {}, round {}: {} things are wrong; the whole history is in {to}/histories, the shortest of each \
+             counter that cannot be in {to}/shortest, the servers' logs beside them\n  {lines}",
             self.name,
             self.seed,
             self.rounds,
             wrong.len(),
-            kept.display()
+            to = kept.display()
         );
     }
 
@@ -254,8 +272,10 @@ impl Book {
         for file in fs::read_dir(self.dir.path()).unwrap().flatten().filter(|file| file.path().is_file()) {
             let _ = fs::copy(file.path(), to.join(file.file_name()));
         }
-        fs::write(to.join("wrong"), wrong.join("\n")).unwrap();
-        let (mut all, mut shortest) = (String::new(), String::new());
+        self.kept.store(true, Ordering::SeqCst);
+        let head = format!("{}, seed {}, round {}: {}\n", self.name, self.seed, self.rounds, self.tally.told());
+        fs::write(to.join("wrong"), format!("{head}{}\n", wrong.join("\n"))).unwrap();
+        let (mut all, mut shortest) = (head.clone(), head);
         for (object, mut history) in self.load.recorder().histories() {
             history.sort();
             history.0.iter().for_each(|op| all += &format!("{object}: {op}\n"));
@@ -269,10 +289,14 @@ impl Book {
     }
 }
 
-/// Nobody calls any more, however it ended.
+/// Nobody calls any more, however it ended; and what explains a failure is kept, whoever found it.
 impl Drop for Book {
     fn drop(&mut self) {
         self.load.end();
+        if thread::panicking() && !self.kept.load(Ordering::SeqCst) {
+            let kept = self.keep(&["the test ended in a panic of its own".to_owned()]);
+            eprintln!("{}, seed {}: histories and logs are in {}", self.name, self.seed, kept.display());
+        }
     }
 }
 
