@@ -256,7 +256,8 @@ impl Caller {
         }
     }
 
-    fn add(&mut self, id: &str, key: Option<&str>) {
+    /// Adds one; with a key it is asked again until it is known what became of it.
+    pub fn add(&mut self, id: &str, key: Option<&str>) {
         let load = Arc::clone(&self.load);
         load.asked.lock().unwrap().insert(id.to_owned());
         let key = key.map_or(String::new(), |key| format!("idempotency-key: {key}\r\n"));
