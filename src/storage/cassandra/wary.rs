@@ -11,7 +11,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use scylla::cluster::{ClusterState, NodeRef};
@@ -27,19 +27,30 @@ use crate::clock::{self, Instant};
 const PASSED_OVER: Duration = Duration::from_secs(10);
 
 tokio::task_local! {
-    /// The server that the request of this task was sent to last.
-    static ASKED: Cell<Option<Uuid>>;
+    /// The server that the request of this task was sent to last, and when.
+    static ASKED: Cell<Option<(Uuid, Instant)>>;
 }
 
 /// Of the whole process: what keeps a server from answering one of its sessions keeps it from answering the others.
 static DOUBTS: LazyLock<Doubts> = LazyLock::new(Doubts::default);
 
-/// The servers that are passed over, by their ids, and until when.
+/// What is thought of the servers, by their ids.
 #[derive(Debug, Default)]
 struct Doubts {
-    until: Mutex<HashMap<Uuid, Instant>>,
-    /// How many there are, so that as long as there is none nobody waits for another one.
+    servers: Mutex<HashMap<Uuid, Doubt>>,
+    /// How many are doubted, so that as long as none is nobody waits for another one.
     count: AtomicUsize,
+}
+
+/// What is thought of a server that was doubted once.
+#[derive(Clone, Copy, Debug)]
+struct Doubt {
+    /// Since when it is doubted.
+    since: Instant,
+    /// How long it is passed over; `None` when it is trusted again.
+    until: Option<Instant>,
+    /// When that was said last.
+    told: Instant,
 }
 
 impl Doubts {
@@ -49,34 +60,49 @@ impl Doubts {
         if self.count.load(Ordering::Relaxed) == 0 {
             return false;
         }
-        let mut doubts = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        match doubts.get_mut(&server) {
-            Some(until) if *until > now => true,
-            Some(until) => {
-                *until = now + REQUEST_MAX;
-                false
-            }
-            None => false,
+        let mut servers = self.lock();
+        let Some(until) = servers.get_mut(&server).and_then(|doubt| doubt.until.as_mut()) else { return false };
+        if *until > now {
+            return true;
         }
+        *until = now + REQUEST_MAX;
+        false
     }
 
+    /// It failed a request.
     fn doubt(&self, server: Uuid, now: Instant) {
-        let mut doubts = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        if doubts.insert(server, now + PASSED_OVER).is_none() {
+        let mut servers = self.lock();
+        let before = servers.get(&server).copied();
+        let is_news = before.is_none_or(|doubt| doubt.until.is_none() && now >= doubt.told + PASSED_OVER);
+        let told = before.filter(|_| !is_news).map_or(now, |doubt| doubt.told);
+        servers.insert(server, Doubt { since: now, until: Some(now + PASSED_OVER), told });
+        self.recount(&servers);
+        drop(servers);
+        // Where all of them are slow this changes many times a second.
+        if is_news {
             tracing::warn!(%server, "a server does not answer as it should, and is passed over for a while");
         }
-        self.count.store(doubts.len(), Ordering::Relaxed);
     }
 
-    fn trust(&self, server: Uuid) {
+    /// It answered a request. One that was sent before another one failed says nothing of now.
+    fn trust(&self, server: Uuid, asked: Instant) {
         if self.count.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let mut doubts = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        if doubts.remove(&server).is_some() {
-            tracing::info!(%server, "a server that was passed over answers again");
+        let mut servers = self.lock();
+        if let Some(doubt) = servers.get_mut(&server).filter(|doubt| asked > doubt.since) {
+            doubt.until = None;
         }
-        self.count.store(doubts.len(), Ordering::Relaxed);
+        self.recount(&servers);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Doubt>> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn recount(&self, servers: &HashMap<Uuid, Doubt>) {
+        let doubted = servers.values().filter(|doubt| doubt.until.is_some()).count();
+        self.count.store(doubted, Ordering::Relaxed);
     }
 }
 
@@ -87,9 +113,9 @@ pub(super) async fn watched<T>(request: impl Future<Output = Result<T, Execution
         (answer, ASKED.with(Cell::take))
     };
     let (answer, asked) = ASKED.scope(Cell::default(), asked).await;
-    if let Some(server) = asked {
+    if let Some((server, at)) = asked {
         match &answer {
-            Ok(_) => DOUBTS.trust(server),
+            Ok(_) => DOUBTS.trust(server, at),
             Err(error) if is_doubtful(error) => DOUBTS.doubt(server, clock::now()),
             Err(_) => {}
         }
@@ -121,7 +147,7 @@ pub(super) struct Wary(pub(super) Arc<dyn LoadBalancingPolicy>);
 /// A request is about to be sent there.
 fn note(node: NodeRef<'_>) {
     // The driver's own questions are nobody's.
-    let _ = ASKED.try_with(|asked| asked.set(Some(node.host_id)));
+    let _ = ASKED.try_with(|asked| asked.set(Some((node.host_id, clock::now()))));
 }
 
 impl LoadBalancingPolicy for Wary {
@@ -176,7 +202,9 @@ mod tests {
         assert!(!doubts.is_doubted(server, later), "one tries him");
         assert!(doubts.is_doubted(server, later), "and only one");
         assert!(!doubts.is_doubted(server, later + REQUEST_MAX), "until that one must have an answer");
-        doubts.trust(server);
-        assert!(!doubts.is_doubted(server, now));
+        doubts.trust(server, now);
+        assert!(doubts.is_doubted(server, later), "it was asked before it was doubted");
+        doubts.trust(server, later);
+        assert!(!doubts.is_doubted(server, later));
     }
 }
