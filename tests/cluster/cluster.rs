@@ -125,9 +125,18 @@ impl Cluster {
     fn shards(&self) -> serde_json::Value {
         let mut command = Command::new(OBJECTD);
         command.args(["shards", "--json", "--config"]).arg(self.dir.path().join("objectd.toml"));
-        let told = command.output().unwrap();
-        assert!(told.status.success(), "{told:?}");
-        serde_json::from_slice(&told.stdout).unwrap()
+        let began = Instant::now();
+        loop {
+            let told = command.output().unwrap();
+            if told.status.success() {
+                return serde_json::from_slice(&told.stdout).unwrap();
+            }
+            // A store on a busy machine may be late once.
+            if began.elapsed() > BACK {
+                self.fail(vec![format!("the owners of shards cannot be read for {BACK:?}: {told:?}")]);
+            }
+            thread::sleep(Duration::from_millis(250));
+        }
     }
 
     /// The node that owns each shard by the registers, if one does that is up.

@@ -2,7 +2,7 @@
 //! ways or one; then they are mended.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::book::{self, Book};
 use super::cluster::{BACK, Cluster, NODES};
-use super::net::Net;
+use super::net::{self, Net};
 use super::objectd::Place;
 use super::servers::has;
 use super::wires::Cut;
@@ -51,12 +51,6 @@ impl Drop for Redis {
     }
 }
 
-/// Says aloud that there can be no network here; that is no failure, wherever it is.
-pub fn skipped(why: &io::Error) {
-    let line = format!("SKIPPED partitions: no network can be made here, which needs root and `ip`: {why}\n");
-    let _ = io::stderr().write_all(line.as_bytes());
-}
-
 fn choose(cluster: &Cluster) -> Cut {
     let one = cluster.any();
     let others: Vec<usize> = (0..NODES).filter(|at| *at != one).collect();
@@ -80,7 +74,7 @@ fn on_redis_wires_between_nodes_and_to_the_store_may_be_cut_both_ways_or_one() {
     }
     let net = match Net::new(NODES + 1) {
         Ok(net) => net,
-        Err(why) => return skipped(&why),
+        Err(why) => return net::skipped(&why),
     };
     let files = tempfile::tempdir().unwrap();
     let redis = Redis::start(&net, files.path());

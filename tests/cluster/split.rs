@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 use super::book::{self, Book, skipped};
 use super::cluster::{BACK, Cluster, NODES};
 use super::kill::until_answered;
-use super::net::Net;
+use super::net::{self, Net};
 use super::objectd::Place;
 use super::own::{Cassandra, REPLICAS};
-use super::partition;
 use super::wires::Cut;
 
 /// Shorter than a node is watched, and longer; and longer than nodes of Cassandra wait for one another.
@@ -51,7 +50,7 @@ fn on_cassandra_wires_to_the_store_and_within_it_may_be_cut_both_ways_or_one() {
     }
     let net = match Net::new(NODES + REPLICAS) {
         Ok(net) => net,
-        Err(why) => return partition::skipped(&why),
+        Err(why) => return net::skipped(&why),
     };
     let files = tempfile::tempdir().unwrap();
     let (store, config) = match Cassandra::start(&net, NODES, files.path()) {
