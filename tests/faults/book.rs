@@ -66,20 +66,30 @@ fn told(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}; it is a number")))
 }
 
+/// A store, with its tables if it has any.
+async fn opened(config: &Config) -> remote_object::Result<Arc<dyn Datastore>> {
+    if config.store.starts_with("cassandra:") {
+        schema_apply(config).await?;
+    }
+    open(config).await
+}
+
 impl Book {
     /// Opens the store of a scenario, and sets its clients to work.
     pub fn open(name: &str, config: &Config, alone: Alone) -> Self {
         let runtime = Runtime::new().unwrap();
         let store = runtime.block_on(async {
-            let has_tables = config.store.starts_with("cassandra:");
-            // Nodes that have just begun may be slow to agree on tables; to ask once more is what is to be done then.
+            // Nodes that have just begun may be slow to agree on tables, and any store is on a busy machine; to ask once more
+            // is what is to be done then.
             let mut tries = 0;
-            while has_tables && let Err(error) = schema_apply(config).await {
+            loop {
+                match opened(config).await {
+                    Ok(store) => return store,
+                    Err(error) => assert!(tries < 5, "no store: {error:?}"),
+                }
                 tries += 1;
-                assert!(tries < 5, "no tables: {error:?}");
                 tokio::time::sleep(Duration::from_secs(2)).await;
             }
-            open(config).await.unwrap()
         });
         let seed = told("FAULTS_SEED").unwrap_or_else(of_now);
         let load = Load::new(seed);
