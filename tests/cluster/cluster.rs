@@ -49,28 +49,33 @@ pub struct Node {
 
 /// A scenario under way.
 pub struct Cluster {
-    book: Book,
+    pub book: Book,
     pub nodes: Vec<Node>,
-    _caches: Vec<Server>,
+    pub caches: Vec<Server>,
 }
 
 impl Cluster {
     /// Begins a scenario on a store: three nodes that take calls, and clients who send them to any of these.
     pub fn begin(scenario: &str, store: Store) -> Option<Self> {
+        Self::begin_at(scenario, store, |_| (0..NODES).map(|_| Place::free()).collect())
+    }
+
+    /// The same, at the places that `places` finds once the books are open.
+    pub fn begin_at(scenario: &str, store: Store, places: impl FnOnce(&Book) -> Vec<Place>) -> Option<Self> {
         let alone = book::alone();
         let config = store.config()?;
         let name = format!("cluster-{scenario}-{store:?}").to_lowercase();
         let book = Book::open(&name, &config, alone);
         let caches: Vec<Server> = (0..if has("memcached") { 3 } else { 0 }).map(|_| Server::memcached(&[])).collect();
         book.settings(&config, &book::url_of(&caches));
-        let places = (0..NODES).map(|_| Place::free()).collect();
+        let places = places(&book);
         Some(Self::of(book, places, caches))
     }
 
     /// The same, where the nodes are told where to stand and the settings are written.
     pub fn of(book: Book, places: Vec<Place>, caches: Vec<Server>) -> Self {
         let node = |(number, place)| Node { name: format!("node-{number}"), place, next: false, process: None };
-        let mut cluster = Self { book, nodes: (1..).zip(places).map(node).collect(), _caches: caches };
+        let mut cluster = Self { book, nodes: (1..).zip(places).map(node).collect(), caches };
         // All at once: to join must not depend on who is there already.
         (0..cluster.nodes.len()).for_each(|at| cluster.launch(at));
         (0..cluster.nodes.len()).for_each(|at| cluster.wait(at));
@@ -84,8 +89,10 @@ impl Cluster {
         let Node { name, place, next, .. } = &self.nodes[at];
         let mut place = place.clone();
         place.flags.extend(["--node-name".to_owned(), name.clone()]);
-        let environment: &[(&str, String)] = if *next { &[(NEXT, "1".to_owned())] } else { &[] };
-        let process = Objectd::start_at(&place, self.book.dir.path(), name, environment);
+        if *next {
+            place.environment.push((NEXT, "1".to_owned()));
+        }
+        let process = Objectd::start_at(&place, self.book.dir.path(), name);
         self.nodes[at].process = Some(process);
     }
 
@@ -112,6 +119,7 @@ impl Cluster {
             self.fail(vec![format!("{} had ended by itself: {said}", self.nodes[at].name)]);
         }
         self.process(at).kill().unwrap();
+        self.fault("kill -9 of a node");
         self.nodes[at].process = None;
     }
 
@@ -130,9 +138,19 @@ impl Cluster {
         let mut objectd = Command::new(OBJECTD);
         objectd.args(command).args(["--json", "--config"]).arg(self.dir.path().join("objectd.toml"));
         // As a release that reads whatever there is.
-        let told = objectd.env(NEXT, "1").output().unwrap();
-        assert!(told.status.success(), "{told:?}");
-        serde_json::from_slice(&told.stdout).unwrap()
+        objectd.env(NEXT, "1");
+        let began = Instant::now();
+        loop {
+            let told = objectd.output().unwrap();
+            if told.status.success() {
+                return serde_json::from_slice(&told.stdout).unwrap();
+            }
+            // A store on a busy machine may be late once.
+            if began.elapsed() > BACK {
+                self.fail(vec![format!("{command:?} says nothing of the store for {BACK:?}: {told:?}")]);
+            }
+            thread::sleep(Duration::from_millis(250));
+        }
     }
 
     /// The node that owns each shard by the registers, if one does that is up.

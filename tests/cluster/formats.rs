@@ -85,7 +85,7 @@ fn rolled(store: Store, rounds: u32) {
     // A former release is told why, and disturbs nobody.
     let dir = tempfile::tempdir_in(cluster.dir.path()).unwrap();
     std::fs::copy(cluster.dir.path().join("objectd.toml"), dir.path().join("objectd.toml")).unwrap();
-    let mut former = Objectd::start_at(&Place::free(), dir.path(), "former", &[]);
+    let mut former = Objectd::start_at(&Place::free(), dir.path(), "former");
     let status = former.ended(ENDS);
     let said = former.said();
     let lines = said.lines().filter(|line| line.starts_with("error: the store has records of format 2")).count();

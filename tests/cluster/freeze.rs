@@ -16,6 +16,7 @@ fn frozen(store: Store, rounds: u32) {
         let (from, to) = if cluster.is_long() { FROZEN_LONG } else { FROZEN };
         let time = cluster.between(from, to);
         cluster.process(at).freeze();
+        cluster.fault("SIGSTOP of a node");
         thread::sleep(time);
         cluster.process(at).thaw();
         cluster.answers(200, BACK, "nothing is answered after the thaw");

@@ -4,14 +4,20 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::cluster::{BACK, Cluster, NODES, Store};
+use super::cluster::{BACK, Cluster, NODES, SHARDS, Store};
 use super::gaps::{Gaps, first_answers};
 
 /// From the end of a node to the first answer of each of its shards: three seconds of watching, and a busy machine.
 const TAKEN_OVER: Duration = Duration::from_secs(30);
 
-/// Waits until every shard that these nodes had, and that is asked for, is answered for again.
-fn until_taken_over(cluster: &Cluster, shards: &BTreeSet<usize>, since: Instant) {
+/// Waits until every shard that was asked for since then has been answered for, by whoever has it now.
+pub fn until_answered(cluster: &Cluster, since: Instant, when: &str) {
+    until_taken_over(cluster, &(0..SHARDS as usize).collect(), since, when);
+}
+
+/// Waits until every shard of these that is asked for is answered for again.
+fn until_taken_over(cluster: &Cluster, shards: &BTreeSet<usize>, since: Instant, when: &str) {
+    let began = Instant::now();
     loop {
         let first = first_answers(&cluster.load.seen(), shards, since);
         let waiting: Vec<usize> =
@@ -20,9 +26,9 @@ fn until_taken_over(cluster: &Cluster, shards: &BTreeSet<usize>, since: Instant)
         if waiting.is_empty() && (!first.is_empty() || shards.is_empty()) {
             return;
         }
-        if since.elapsed() > TAKEN_OVER {
+        if began.elapsed() > TAKEN_OVER {
             let said = cluster.said();
-            cluster.fail(vec![format!("the shards {waiting:?} are without answers for {TAKEN_OVER:?}; {said}")]);
+            cluster.fail(vec![format!("the shards {waiting:?} are without answers for {TAKEN_OVER:?} {when}; {said}")]);
         }
         thread::sleep(Duration::from_millis(50));
     }
@@ -54,7 +60,7 @@ fn killed(store: Store, rounds: u32) {
             cluster.sleep(0, 500);
             cluster.load.watched();
         } else {
-            until_taken_over(&cluster, &shards, since);
+            until_taken_over(&cluster, &shards, since, "after a kill");
             gaps.add(&cluster.load.watched(), &shards, since);
         }
         victims.iter().for_each(|at| cluster.launch(*at));

@@ -12,9 +12,11 @@
 #[path = "../faults/book.rs"]
 #[allow(dead_code, reason = "the faults of one node want more of it")]
 mod book;
+mod caches;
 #[path = "../faults/clients.rs"]
 #[allow(dead_code, reason = "the faults of one node want more of the load")]
 mod clients;
+mod clocks;
 mod cluster;
 mod drain;
 #[cfg(debug_assertions)]
@@ -29,7 +31,22 @@ mod net;
 #[path = "../faults/objectd.rs"]
 #[allow(dead_code, reason = "the faults of one node want more of a process")]
 mod objectd;
+mod own;
 mod partition;
+#[path = "../cache/raw.rs"]
+#[allow(dead_code, reason = "those tests want more of it")]
+mod raw;
 #[path = "../cache/servers.rs"]
 #[allow(dead_code, reason = "those tests want more of a server")]
 mod servers;
+mod split;
+#[path = "../faults/stack.rs"]
+mod stack;
+mod store;
+#[path = "../faults/tally.rs"]
+mod tally;
+#[path = "../faults/torment.rs"]
+mod torment;
+#[path = "../faults/wall.rs"]
+mod wall;
+mod wires;

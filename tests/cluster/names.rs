@@ -17,7 +17,8 @@ fn named_alike(store: Store, rounds: u32) {
         let place = Place { flags: vec!["--node-name".to_owned(), name.clone()], ..Place::free() };
         let dir = tempfile::tempdir_in(cluster.dir.path()).unwrap();
         std::fs::copy(cluster.dir.path().join("objectd.toml"), dir.path().join("objectd.toml")).unwrap();
-        let mut second = Objectd::start_at(&place, dir.path(), &name, &[]);
+        let mut second = Objectd::start_at(&place, dir.path(), &name);
+        cluster.fault("a second node of one name");
         let status = second.ended(ENDS);
         let said = second.said();
         if status.and_then(|status| status.code()) != Some(2) || !said.contains(&name) {

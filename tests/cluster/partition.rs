@@ -2,7 +2,7 @@
 //! ways or one; then they are mended.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use super::book::{self, Book};
 use super::cluster::{BACK, Cluster, NODES};
-use super::net::Net;
+use super::net::{self, Net};
 use super::objectd::Place;
 use super::servers::has;
+use super::wires::Cut;
 
 /// The place of the store, behind those of the nodes.
 const STORE: usize = NODES;
@@ -50,32 +51,18 @@ impl Drop for Redis {
     }
 }
 
-/// Says aloud that there can be no network here; that is no failure, wherever it is.
-pub fn skipped(why: &io::Error) {
-    let line = format!("SKIPPED partitions: no network can be made here, which needs root and `ip`: {why}\n");
-    let _ = io::stderr().write_all(line.as_bytes());
-}
-
-/// Wires to cut, each from a place to another, and what that is.
-fn choose(cluster: &Cluster) -> (Vec<(usize, usize)>, String) {
+fn choose(cluster: &Cluster) -> Cut {
     let one = cluster.any();
-    let other = (one + 1 + cluster.load.below(NODES as u64 - 1) as usize) % NODES;
-    let name = |at: usize| if at == STORE { "the store".to_owned() } else { cluster.nodes[at].name.clone() };
-    let both = |one: usize, other: usize| {
-        (vec![(one, other), (other, one)], format!("between {} and {}", name(one), name(other)))
-    };
-    let way = |from: usize, to: usize| (vec![(from, to)], format!("from {} to {}", name(from), name(to)));
+    let others: Vec<usize> = (0..NODES).filter(|at| *at != one).collect();
+    let other = &[others[cluster.load.below(NODES as u64 - 1) as usize]][..];
+    let one = &[one][..];
     match cluster.round() % 6 {
-        1 => both(one, STORE),
-        2 => both(one, other),
-        3 => way(one, STORE),
-        4 => way(STORE, one),
-        5 => way(one, other),
-        // A node that reaches the store alone.
-        _ => {
-            let others = (0..NODES).filter(|at| *at != one);
-            (others.flat_map(|at| [(one, at), (at, one)]).collect(), format!("between {} and the others", name(one)))
-        }
+        1 => Cut::both("a node cut from the store", one, &[STORE]),
+        2 => Cut::both("a node cut from another", one, other),
+        3 => Cut::way("nothing comes from a node to the store", one, &[STORE]),
+        4 => Cut::way("nothing comes from the store to a node", &[STORE], one),
+        5 => Cut::way("nothing comes from a node to another", one, other),
+        _ => Cut::both("a node that reaches the store alone", one, &others),
     }
 }
 
@@ -87,26 +74,27 @@ fn on_redis_wires_between_nodes_and_to_the_store_may_be_cut_both_ways_or_one() {
     }
     let net = match Net::new(NODES + 1) {
         Ok(net) => net,
-        Err(why) => return skipped(&why),
+        Err(why) => return net::skipped(&why),
     };
     let files = tempfile::tempdir().unwrap();
     let redis = Redis::start(&net, files.path());
     let config = book::redis(&format!("{}:6379", net.address(STORE)));
     let book = Book::open("cluster-partition-redis", &config, alone);
     book.settings(&config, "");
-    let place = |at| Place { address: (net.address(at), 8080).into(), before: net.inside(at), flags: Vec::new() };
+    let place = |at| Place::at((net.address(at), 8080).into(), net.inside(at));
     let mut cluster = Cluster::of(book, (0..NODES).map(place).collect(), Vec::new());
     let mut tale = fs::File::create(cluster.dir.path().join("cuts")).unwrap();
     while cluster.goes_on(6) {
         cluster.answers(200, BACK, "nothing is answered before the cut");
-        let (wires, what) = choose(&cluster);
+        let cut = choose(&cluster);
         let (from, to) = if cluster.is_long() { CUT_LONG } else { CUT };
         let time = cluster.between(from, to);
-        writeln!(tale, "round {}: {what}, for {time:?}", cluster.round()).unwrap();
-        wires.iter().for_each(|(from, to)| net.cut(*from, *to));
+        writeln!(tale, "round {}: {cut:?}, for {time:?}", cluster.round()).unwrap();
+        cut.make(&net);
+        cluster.fault(cut.kind);
         thread::sleep(time);
         // Two nodes of three and the store see each other, whatever is cut.
-        cluster.answers(20, BACK, &format!("nothing is answered while the wire is cut {what}"));
+        cluster.answers(20, BACK, &format!("nothing is answered while it is so: {}", cut.kind));
         net.mend();
         cluster.answers(200, BACK, "nothing is answered with whole wires again");
         cluster.look();

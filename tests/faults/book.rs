@@ -5,12 +5,13 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{self, AtomicBool};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use remote_object::Config;
-use remote_object::model::ObjectKey;
+use remote_object::model::{ObjectKey, Ordering};
 use remote_object::storage::{Datastore, open, schema_apply};
 use tempfile::TempDir;
 use test_history::{Counts, History};
@@ -18,6 +19,7 @@ use tokio::runtime::Runtime;
 
 use super::clients::{Caller, Load};
 use super::servers::Server;
+use super::tally::Tally;
 
 /// After so many looks the clients turn to new counters: a history is judged whole, so it must not grow for ever.
 const LOOKS_OF_A_HISTORY: u32 = 10;
@@ -45,6 +47,9 @@ pub struct Book {
     rounds: u32,
     looks: u32,
     counts: Counts,
+    tally: Tally,
+    /// What explains a failure is kept already.
+    kept: AtomicBool,
     _alone: Alone,
 }
 
@@ -61,20 +66,30 @@ fn told(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}; it is a number")))
 }
 
+/// A store, with its tables if it has any.
+async fn opened(config: &Config) -> remote_object::Result<Arc<dyn Datastore>> {
+    if config.store.starts_with("cassandra:") {
+        schema_apply(config).await?;
+    }
+    open(config).await
+}
+
 impl Book {
     /// Opens the store of a scenario, and sets its clients to work.
     pub fn open(name: &str, config: &Config, alone: Alone) -> Self {
         let runtime = Runtime::new().unwrap();
         let store = runtime.block_on(async {
-            let has_tables = config.store.starts_with("cassandra:");
-            // Nodes that have just begun may be slow to agree on tables; to ask once more is what is to be done then.
+            // Nodes that have just begun may be slow to agree on tables, and any store is on a busy machine; to ask once more
+            // is what is to be done then.
             let mut tries = 0;
-            while has_tables && let Err(error) = schema_apply(config).await {
+            loop {
+                match opened(config).await {
+                    Ok(store) => return store,
+                    Err(error) => assert!(tries < 5, "no store: {error:?}"),
+                }
                 tries += 1;
-                assert!(tries < 5, "no tables: {error:?}");
                 tokio::time::sleep(Duration::from_secs(2)).await;
             }
-            open(config).await.unwrap()
         });
         let seed = told("FAULTS_SEED").unwrap_or_else(of_now);
         let load = Load::new(seed);
@@ -93,6 +108,8 @@ impl Book {
             rounds: 0,
             looks: 0,
             counts: Counts::default(),
+            tally: Tally::default(),
+            kept: AtomicBool::new(false),
             _alone: alone,
         }
     }
@@ -125,6 +142,11 @@ impl Book {
 
     pub fn round(&self) -> u32 {
         self.rounds
+    }
+
+    /// Counts something that befalls the servers.
+    pub fn fault(&self, what: &str) {
+        self.tally.fault(what);
     }
 
     /// Some time between the two.
@@ -176,13 +198,20 @@ impl Book {
     }
 
     /// What is in the store must be what was read last.
+    ///
+    /// On a store that takes a put iff it was made on what stands there, one of a former owner may still land after the next
+    /// owner has read: nobody was told of it, and the next edit finds it. So there that edit is made.
     fn differs_from_the_store(&self, objects: &[String]) -> Vec<String> {
         let mut differ: Vec<(String, u64)> = Vec::new();
         for tried in 0..COMPARED {
             if tried > 0 {
                 thread::sleep(COMPARED_AFTER);
                 let mut caller = Caller::new(&self.load);
-                differ.iter().for_each(|(id, _)| caller.read(id, true));
+                let finds = self.store.caps().ordering == Ordering::Conditional;
+                differ.iter().for_each(|(id, _)| match finds {
+                    true => caller.add(id, Some(&format!("look-{}-{tried}", self.looks))),
+                    false => caller.read(id, true),
+                });
             }
             let again: Vec<String> = differ.iter().map(|(id, _)| id.clone()).collect();
             let histories = self.load.recorder().histories();
@@ -217,18 +246,22 @@ impl Book {
         self.look();
         self.load.end();
         self.clients.drain(..).for_each(|client| client.join().unwrap());
-        if let Ok(counts) = self.load.recorder().check() {
-            self.counts.add(counts);
+        // What was answered since that look.
+        match self.load.recorder().check() {
+            Ok(counts) => self.counts.add(counts),
+            Err(wrong) => self.fail(wrong),
         }
-        let Counts { adds, reads, unknown, unknown_found } = self.counts;
+        let Counts { histories, adds, reads, unknown, unknown_found } = self.counts;
         println!(
-            "{}: {} rounds in {:.0} s; {adds} adds acknowledged, all found once; {unknown} left open, of which \
-             {unknown_found} took effect; {reads} reads; otherwise answered: {:?}",
+            "{}: {} rounds in {:.0} s; {}; {adds} adds acknowledged, all found once; {unknown} left open, of which \
+             {unknown_found} took effect; {reads} reads; {histories} histories; otherwise answered: {:?}",
             self.name,
             self.rounds.saturating_sub(1),
             self.began.elapsed().as_secs_f64(),
+            self.tally.told(),
             self.load.codes()
         );
+        self.tally.write(&self.load, self.counts);
         assert!(adds > 0 && reads > 0, "nothing happened, so nothing was shown");
     }
 
@@ -236,14 +269,16 @@ impl Book {
     #[track_caller]
     pub fn fail(&self, wrong: Vec<String>) -> ! {
         let kept = self.keep(&wrong);
+        self.tally.write(&self.load, self.counts);
         let lines = wrong.iter().take(LINES_MAX).map(String::as_str).collect::<Vec<_>>().join("\n  ");
         panic!(
-            "{}, seed {}, round {}: {} things are wrong; histories and logs are in {}\n  {lines}",
+            "{}, seed {}, round {}: {} things are wrong; the whole history is in {to}/histories, the shortest of each \
+             counter that cannot be in {to}/shortest, the servers' logs beside them\n  {lines}",
             self.name,
             self.seed,
             self.rounds,
             wrong.len(),
-            kept.display()
+            to = kept.display()
         );
     }
 
@@ -254,8 +289,10 @@ impl Book {
         for file in fs::read_dir(self.dir.path()).unwrap().flatten().filter(|file| file.path().is_file()) {
             let _ = fs::copy(file.path(), to.join(file.file_name()));
         }
-        fs::write(to.join("wrong"), wrong.join("\n")).unwrap();
-        let (mut all, mut shortest) = (String::new(), String::new());
+        self.kept.store(true, atomic::Ordering::SeqCst);
+        let head = format!("{}, seed {}, round {}: {}\n", self.name, self.seed, self.rounds, self.tally.told());
+        fs::write(to.join("wrong"), format!("{head}{}\n", wrong.join("\n"))).unwrap();
+        let (mut all, mut shortest) = (head.clone(), head);
         for (object, mut history) in self.load.recorder().histories() {
             history.sort();
             history.0.iter().for_each(|op| all += &format!("{object}: {op}\n"));
@@ -269,10 +306,14 @@ impl Book {
     }
 }
 
-/// Nobody calls any more, however it ended.
+/// Nobody calls any more, however it ended; and what explains a failure is kept, whoever found it.
 impl Drop for Book {
     fn drop(&mut self) {
         self.load.end();
+        if thread::panicking() && !self.kept.load(atomic::Ordering::SeqCst) {
+            let kept = self.keep(&["the test ended in a panic of its own".to_owned()]);
+            eprintln!("{}, seed {}: histories and logs are in {}", self.name, self.seed, kept.display());
+        }
     }
 }
 

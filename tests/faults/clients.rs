@@ -43,6 +43,8 @@ pub struct Load {
     calling: RwLock<()>,
     over: AtomicBool,
     answered: AtomicU64,
+    not_executed: AtomicU64,
+    unknown: AtomicU64,
     codes: Mutex<BTreeMap<String, u64>>,
     wrong: Mutex<Vec<String>>,
     asked: Mutex<BTreeSet<String>>,
@@ -60,6 +62,8 @@ impl Load {
             calling: RwLock::default(),
             over: AtomicBool::new(false),
             answered: AtomicU64::new(0),
+            not_executed: AtomicU64::new(0),
+            unknown: AtomicU64::new(0),
             codes: Mutex::default(),
             wrong: Mutex::default(),
             asked: Mutex::default(),
@@ -116,6 +120,11 @@ impl Load {
     /// How many calls have been answered with what was asked for.
     pub fn answered(&self) -> u64 {
         self.answered.load(Ordering::SeqCst)
+    }
+
+    /// What became of all questions: answered with what was asked for, certainly without effect, and nobody knows.
+    pub fn outcomes(&self) -> [u64; 3] {
+        [&self.answered, &self.not_executed, &self.unknown].map(|count| count.load(Ordering::SeqCst))
     }
 
     /// What was wrong with answers.
@@ -247,7 +256,8 @@ impl Caller {
         }
     }
 
-    fn add(&mut self, id: &str, key: Option<&str>) {
+    /// Adds one; with a key it is asked again until it is known what became of it.
+    pub fn add(&mut self, id: &str, key: Option<&str>) {
         let load = Arc::clone(&self.load);
         load.asked.lock().unwrap().insert(id.to_owned());
         let key = key.map_or(String::new(), |key| format!("idempotency-key: {key}\r\n"));
@@ -285,6 +295,17 @@ impl Caller {
     /// Asks a counter, or a method of it.
     fn ask(&mut self, verb: &str, id: &str, method: &str, headers: &str, body: &str) -> Told {
         let Some(server) = self.choose() else { return Told::NotExecuted };
+        let told = self.ask_of(server, verb, id, method, headers, body);
+        let count = match told {
+            Told::Answer(_) => &self.load.answered,
+            Told::NotExecuted => &self.load.not_executed,
+            Told::Unknown => &self.load.unknown,
+        };
+        count.fetch_add(1, Ordering::SeqCst);
+        told
+    }
+
+    fn ask_of(&mut self, server: SocketAddr, verb: &str, id: &str, method: &str, headers: &str, body: &str) -> Told {
         let (path, asked) = (format!("/objects/counter/{id}{method}"), Instant::now());
         let answer = self.client.ask(server, verb, &path, &format!("{TIMEOUT}{headers}"), body);
         let answer = match answer {
@@ -297,7 +318,6 @@ impl Caller {
             }
         };
         if answer.status == 200 || (answer.status == 404 && verb == "GET") {
-            self.load.answered.fetch_add(1, Ordering::SeqCst);
             self.load.note(id, server, asked, None);
             return Told::Answer(answer);
         }

@@ -21,6 +21,7 @@ fn cut_off_from_the_store_it_answers_nothing_and_back_with_it_it_goes_on() {
         run.answers(50, BACK, "nothing is answered before the cut");
         let wire = if run.round() % 2 == 1 { Wire::Silent } else { Wire::Cut };
         run.proxies.set_all(wire);
+        run.fault("a store cut off");
         run.sleep(CONFIRMED_IS_OUT.0, CONFIRMED_IS_OUT.1);
         let before = run.load.answered();
         run.sleep(CUT.0, CUT.1);
@@ -31,6 +32,7 @@ fn cut_off_from_the_store_it_answers_nothing_and_back_with_it_it_goes_on() {
         let dies = run.round() % 4 == 1;
         if dies {
             server.kill().unwrap();
+            run.fault("kill -9 while the store is cut off");
         }
         run.proxies.set_all(Wire::Whole);
         if dies {
@@ -41,6 +43,7 @@ fn cut_off_from_the_store_it_answers_nothing_and_back_with_it_it_goes_on() {
         // One node of three is not missed for long.
         let node = run.load.below(3) as usize;
         run.proxies.set(node, wire);
+        run.fault("one node of Cassandra cut off");
         run.answers(20, BACK, "nothing is answered without one node");
         run.proxies.set(node, Wire::Whole);
         run.look();

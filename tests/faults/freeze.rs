@@ -20,6 +20,7 @@ fn frozen_beyond_every_timeout_it_shows_nothing_that_another_has_overwritten() {
     while run.goes_on(2) {
         run.answers(100, TAKE_OVER, "nothing is answered before the freeze");
         owner.freeze();
+        run.fault("SIGSTOP");
         let began = Instant::now();
         let (from, to) = if run.is_long() { FROZEN_LONG } else { FROZEN };
         let time = run.between(from, to);

@@ -18,9 +18,10 @@ fn killed_at_random_moments_it_loses_and_doubles_nothing() {
         run.sleep(50, 900);
         assert!(server.is_running(), "it ended by itself: {}", server.said());
         server.kill().unwrap();
+        run.fault("kill -9");
         if run.load.below(6) == 0 {
             // To begin must survive its own death too.
-            let mut stillborn = Objectd::start(run.dir.path(), "one", &[]);
+            let mut stillborn = Objectd::start(run.dir.path(), "one");
             run.sleep(0, 600);
             stillborn.kill().unwrap();
         }

@@ -29,3 +29,9 @@ mod run;
 #[path = "../cache/servers.rs"]
 #[allow(dead_code, reason = "those tests want more of a server")]
 mod servers;
+#[allow(dead_code, reason = "a cluster's tests want more of a node")]
+mod stack;
+mod tally;
+mod torment;
+#[allow(dead_code, reason = "a cluster's clocks are off by hours too")]
+mod wall;

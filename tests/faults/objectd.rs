@@ -21,6 +21,9 @@ pub struct Objectd {
     log: PathBuf,
 }
 
+/// What stands in the environment of a process, beside what stands in that of all.
+pub type Environment = Vec<(&'static str, String)>;
+
 /// Where and how one is started.
 #[derive(Clone, Debug)]
 pub struct Place {
@@ -29,12 +32,18 @@ pub struct Place {
     pub before: Vec<String>,
     /// Flags of its own.
     pub flags: Vec<String>,
+    pub environment: Environment,
 }
 
 impl Place {
     /// On this machine, on a port that nobody listens on now.
     pub fn free() -> Self {
-        Self { address: free_address(), before: Vec::new(), flags: Vec::new() }
+        Self::at(free_address(), Vec::new())
+    }
+
+    /// At an address, with these words before the program.
+    pub fn at(address: SocketAddr, before: Vec<String>) -> Self {
+        Self { address, before, flags: Vec::new(), environment: Environment::new() }
     }
 }
 
@@ -51,12 +60,12 @@ pub fn signal(pid: u32, name: &str) {
 
 impl Objectd {
     /// Starts one under the name of a host, with the settings file of `dir`.
-    pub fn start(dir: &Path, host: &str, environment: &[(&str, String)]) -> Self {
-        Self::start_at(&Place::free(), dir, host, environment)
+    pub fn start(dir: &Path, host: &str) -> Self {
+        Self::start_at(&Place::free(), dir, host)
     }
 
     /// The same, where one likes.
-    pub fn start_at(place: &Place, dir: &Path, host: &str, environment: &[(&str, String)]) -> Self {
+    pub fn start_at(place: &Place, dir: &Path, host: &str) -> Self {
         let address = place.address;
         let log = dir.join(format!("{host}.log"));
         let file = File::options().create(true).append(true).open(&log).unwrap();
@@ -69,7 +78,7 @@ impl Objectd {
             }
         }
         command.env("HOSTNAME", host).env("RUST_LOG", "info,scylla=error").env("RUST_BACKTRACE", "1");
-        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        command.envs(place.environment.iter().map(|(name, value)| (name, value)));
         command.arg("--config").arg(dir.join("objectd.toml")).arg("--listen").arg(address.to_string());
         command.args(&place.flags);
         command.current_dir(dir).stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);

@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 
 use super::book::{self, Book, skipped};
-use super::objectd::Objectd;
+use super::objectd::{Environment, Objectd, Place};
 use super::proxy::{Proxies, Wire};
 use super::servers::{Server, has};
 
 /// A scenario under way.
 pub struct Run {
-    book: Book,
+    pub book: Book,
     pub proxies: Proxies,
     /// Three memcached of its own, where there is that program.
     pub caches: Vec<Server>,
@@ -34,12 +34,12 @@ impl Run {
 
     /// A server, ready.
     pub fn start(&self, host: &str) -> Objectd {
-        self.start_with(host, &[])
+        self.start_with(host, Environment::new())
     }
 
     /// A server with something in its environment, ready.
-    pub fn start_with(&self, host: &str, environment: &[(&str, String)]) -> Objectd {
-        let mut server = Objectd::start(self.dir.path(), host, environment);
+    pub fn start_with(&self, host: &str, environment: Environment) -> Objectd {
+        let mut server = Objectd::start_at(&Place { environment, ..Place::free() }, self.dir.path(), host);
         server.wait();
         server
     }

@@ -6,7 +6,8 @@
 //! Never knows: what an object is, who owns it, what a register says.
 //! Door: [`Cassandra`], [`schema_print`] and [`schema_apply`]. `settings` reads the URL, `session` sees to it that no
 //! statement leaves anything to the driver's defaults, `registers`, `records`, `roster` and `hints` are one table each,
-//! `facts` and `checks` are what start-up reads and what it refuses, `fault` knows which failures had no effect.
+//! `facts` and `checks` are what start-up reads and what it refuses, `fault` knows which failures had no effect, `pinned` and `wary`
+//! which server is asked.
 //!
 //! Nothing is tried again in here: a request is sent once, and after [`session::REQUEST_MAX`] its outcome is unknown.
 
@@ -43,6 +44,7 @@ mod schema;
 mod session;
 mod settings;
 mod tls;
+mod wary;
 mod written;
 
 pub use schema::{schema_apply, schema_print};

@@ -17,6 +17,7 @@ use super::fault::Fault;
 use super::pinned::Pinned;
 use super::settings::Settings;
 use super::tls;
+use super::wary::{Wary, watched};
 use crate::error::Result;
 
 /// How long a request may take; after that its outcome is unknown.
@@ -76,7 +77,7 @@ impl Scope {
             .consistency(self.quorum())
             .serial_consistency(Some(self.serial()))
             .request_timeout(Some(REQUEST_MAX))
-            .load_balancing_policy(self.policy())
+            .load_balancing_policy(Arc::new(Wary(self.policy())))
             .retry_policy(Arc::new(FallthroughRetryPolicy))
             .speculative_execution_policy(None)
             .build()
@@ -131,7 +132,8 @@ pub(super) async fn prepare_transaction(
 ) -> Result<PreparedStatement, Fault> {
     let mut statement = prepare(session, scope, text).await?;
     let datacenter = scope.datacenter().map(str::to_owned);
-    statement.set_load_balancing_policy(Some(Arc::new(Pinned { datacenter, inner: scope.policy() })));
+    let pinned = Arc::new(Pinned { datacenter, inner: scope.policy() });
+    statement.set_load_balancing_policy(Some(Arc::new(Wary(pinned))));
     Ok(statement)
 }
 
@@ -141,7 +143,8 @@ pub(super) async fn send(
     statement: &PreparedStatement,
     values: impl SerializeRow,
 ) -> Result<QueryResult, Fault> {
-    Ok(session.execute_unpaged(statement, values).await?)
+    // The driver's future is large, and would be in that of everything that waits for it.
+    Ok(watched(Box::pin(session.execute_unpaged(statement, values))).await?)
 }
 
 /// As [`send`], for one that answers rows.

@@ -20,6 +20,8 @@ use crate::record::{Moment, Op, Tag};
 /// How much there was in a history that holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
+    /// Counters whose histories hold.
+    pub histories: u64,
     /// Adds that were answered.
     pub adds: u64,
     /// Reads that were answered.
@@ -33,6 +35,7 @@ pub struct Counts {
 impl Counts {
     /// Adds another count.
     pub fn add(&mut self, other: Self) {
+        self.histories += other.histories;
         self.adds += other.adds;
         self.reads += other.reads;
         self.unknown += other.unknown;
@@ -75,7 +78,7 @@ pub(crate) fn check(ops: &[Op]) -> Result<Counts, Vec<String>> {
         return Err(wrong);
     }
     let reads = count(|op| matches!(op, Op::Read { .. }));
-    Ok(Counts { adds, reads, unknown: open.len() as u64, unknown_found: unclaimed.len() as u64 })
+    Ok(Counts { histories: 1, adds, reads, unknown: open.len() as u64, unknown_found: unclaimed.len() as u64 })
 }
 
 fn open_since(op: &Op) -> Option<Moment> {
