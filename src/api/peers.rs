@@ -178,7 +178,7 @@ impl Peers for Nodes {
                 sent.store(true, Ordering::Release);
                 match exchange(open, &addr, request, question).await {
                     Ok(answer) => read(&addr, answer.status(), answer.headers(), answer.body().clone(), edit),
-                    Err(unanswered) => unanswered,
+                    Err(unanswered) => unanswered.into(),
                 }
             };
             let late = || match edit {
@@ -196,20 +196,19 @@ impl Peers for Nodes {
         let connecting = self.connection(&peer.addr);
         let left = deadline.saturating_duration_since(clock::now()).as_secs_f64().max(0.001);
         let request = Request::get(format!("{}{INNER}{}/{EXPLAIN}", peer.addr.trim_end_matches('/'), key.path()))
+            .version(HttpVersion::HTTP_2)
             .header(SECRET, &self.secret)
             .header(LIFE, &*peer.id)
             .header(REQUEST_TIMEOUT, format!("{left:.3}"))
-            .body(Full::default());
+            .body(());
+        let addr = Arc::clone(&peer.addr);
         let answered = async move {
             let request = request.map_err(|error| Error::internal(error.to_string()))?;
-            let mut connection = connecting.await?;
-            let gone = |error: &dyn std::fmt::Display| {
-                Error::new(Kind::StoreUnavailable, format!("it did not answer: {error}"))
-            };
-            let response = connection.try_send_request(request).await.map_err(|error| gone(error.error()))?;
-            let (head, body) = response.into_parts();
-            let body = Limited::new(body, REPLY_BYTES_MAX).collect().await.map_err(|error| gone(&error))?.to_bytes();
-            if head.status.is_success() { Ok(body) } else { Err(read_problem(head.status, &body, false)) }
+            match exchange(connecting.await?, &addr, request, Bytes::new()).await {
+                Ok(answer) if answer.status().is_success() => Ok(answer.into_body()),
+                Ok(answer) => Err(read_problem(answer.status(), answer.body(), false)),
+                Err(unanswered) => Err(unanswered.error),
+            }
         };
         let late = || Err(Error::new(Kind::StoreUnavailable, "it did not answer in time"));
         Box::pin(async move { tokio::time::timeout_at(deadline, answered).await.unwrap_or_else(|_| late()) })
@@ -222,7 +221,7 @@ async fn exchange(
     addr: &str,
     request: Request<()>,
     question: Bytes,
-) -> std::result::Result<Response<Bytes>, Forwarded> {
+) -> std::result::Result<Response<Bytes>, Unanswered> {
     let (answer, mut stream) = match open.requests.send_request(request, question.is_empty()) {
         Ok(sent) => sent,
         Err(error) => {
@@ -235,7 +234,8 @@ async fn exchange(
         stream.send_data(question, true).map_err(|error| unanswered(addr, &error))?;
     }
     let (head, body) = answer.await.map_err(|error| unanswered(addr, &error))?.into_parts();
-    let broken = |why| Forwarded::Lost(Error::store(format!("the answer of {addr} broke off: {why}")));
+    let broken =
+        |why| Unanswered { begun: true, error: Error::store(format!("the answer of {addr} broke off: {why}")) };
     Ok(Response::from_parts(head, whole(body).await.map_err(broken)?))
 }
 
@@ -335,21 +335,34 @@ fn request(addr: &str, asked: Forward, secret: &HeaderValue) -> Result<(Request<
     Ok((request, body))
 }
 
+/// Why there is no answer.
+struct Unanswered {
+    /// Whether the other node may have come to it.
+    begun: bool,
+    error: Error,
+}
+
+impl From<Unanswered> for Forwarded {
+    fn from(Unanswered { begun, error }: Unanswered) -> Self {
+        if begun { Self::Lost(error) } else { Self::Unsent(error) }
+    }
+}
+
 /// It was not even begun to be sent.
-fn unsent(addr: &str, error: &h2::Error) -> Forwarded {
+fn unsent(addr: &str, error: &h2::Error) -> Unanswered {
     let what = "the node that has the object cannot be reached";
-    Forwarded::Unsent(Error::new(Kind::WrongNode, what).with_detail(format!("{addr}: {error:?}")))
+    Unanswered { begun: false, error: Error::new(Kind::WrongNode, what).with_detail(format!("{addr}: {error:?}")) }
 }
 
 /// Whether the other node has come to it at all decides what may have become of it. HTTP/2 says so: it refused the stream, or
 /// went away before it came to it.
-fn unanswered(addr: &str, error: &h2::Error) -> Forwarded {
+fn unanswered(addr: &str, error: &h2::Error) -> Unanswered {
     let was_refused = error.reason() == Some(h2::Reason::REFUSED_STREAM);
     let has_left = error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR);
     if was_refused || has_left {
         return unsent(addr, error);
     }
-    Forwarded::Lost(Error::store(format!("{addr}: {error:?}")))
+    Unanswered { begun: true, error: Error::store(format!("{addr}: {error:?}")) }
 }
 
 fn read(addr: &str, status: StatusCode, headers: &HeaderMap, body: Bytes, edit: bool) -> Forwarded {
