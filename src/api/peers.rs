@@ -5,21 +5,21 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use h2::client::SendRequest;
-use h2::{Ping, PingPong, RecvStream};
-use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH, IF_NONE_MATCH, InvalidHeaderValue,
-};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version as HttpVersion};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH, IF_NONE_MATCH};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http2::{self, SendRequest};
 #[cfg(not(feature = "tls"))]
 use hyper_util::client::legacy::connect::HttpConnector as Connector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower_service::Service;
 
 use super::client::{GRACE, REPLY_BYTES_MAX, read_problem, read_tag, write_tags};
@@ -37,12 +37,10 @@ use crate::objects::{Forward, Forwarded, Op, Peer, Peers, Reply, Success, Tier, 
 
 /// How long a connection to another node may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often a connection is tried, and how long the answer may take.
+/// How often a connection is tried that has been silent, and how long the answer may take.
 const PING: Duration = Duration::from_secs(2);
 /// A connection that was not used for so long is about to be closed by the other end.
 const UNUSED_MAX: Duration = Duration::from_secs(60);
-/// As many headers as a question usually has.
-const HEADERS: usize = 8;
 /// What may be under way of one answer, and of all on a connection, in bytes.
 const WINDOW: u32 = 1 << 20;
 
@@ -56,16 +54,7 @@ pub(crate) struct Nodes {
 }
 
 /// A connection, made or on its way; or why there is none.
-type Connecting = Shared<BoxFuture<'static, Result<Open, Error>>>;
-
-/// A connection that was made. Questions are put on it, and answers taken from it, by those who ask: a task between would cost
-/// each of them two more changes of tasks.
-#[derive(Clone, Debug)]
-struct Open {
-    requests: SendRequest<Bytes>,
-    /// It takes no more questions.
-    closed: Arc<AtomicBool>,
-}
+type Connecting = Shared<BoxFuture<'static, Result<SendRequest<Full<Bytes>>, Error>>>;
 
 impl Nodes {
     /// `secret` is what nodes show each other that have no certificates.
@@ -86,7 +75,7 @@ impl Nodes {
         // Nodes come and go, each at an address of its own.
         connections.retain(|_, (known, used)| match known.peek() {
             None => true,
-            Some(Ok(open)) => !open.closed.load(Ordering::Relaxed) && now.saturating_duration_since(*used) < UNUSED_MAX,
+            Some(Ok(connection)) => !connection.is_closed() && now.saturating_duration_since(*used) < UNUSED_MAX,
             Some(Err(_)) => false,
         });
         if let Some((known, used)) = connections.get_mut(addr) {
@@ -99,7 +88,7 @@ impl Nodes {
     }
 }
 
-async fn connect(mut connector: Connector, addr: Arc<str>) -> Result<Open> {
+async fn connect(mut connector: Connector, addr: Arc<str>) -> Result<SendRequest<Full<Bytes>>> {
     let failed = |detail: String| {
         Error::new(Kind::WrongNode, "the node that has the object cannot be reached")
             .with_detail(format!("{addr}: {detail}"))
@@ -108,42 +97,20 @@ async fn connect(mut connector: Connector, addr: Arc<str>) -> Result<Open> {
     let made = async {
         poll_fn(|cx| connector.poll_ready(cx)).await.map_err(|error| failed(format!("{error:?}")))?;
         let io = connector.call(uri).await.map_err(|error| failed(format!("{error:?}")))?;
-        let mut builder = h2::client::Builder::new();
-        builder.initial_window_size(WINDOW).initial_connection_window_size(16 * WINDOW).enable_push(false);
-        builder.handshake(io.into_inner()).await.map_err(|error| failed(format!("{error:?}")))
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder.timer(TokioTimer::new());
+        builder.initial_stream_window_size(WINDOW).initial_connection_window_size(16 * WINDOW);
+        builder.keep_alive_interval(PING).keep_alive_timeout(PING);
+        builder.handshake(io).await.map_err(|error| failed(format!("{error:?}")))
     };
     let late = |_| failed("no connection in time".into());
-    let (requests, mut connection) = tokio::time::timeout(CONNECT_TIMEOUT, made).await.map_err(late)??;
-    let closed = Arc::new(AtomicBool::new(false));
-    let open = Open { requests, closed: Arc::clone(&closed) };
+    let (connection, driver) = tokio::time::timeout(CONNECT_TIMEOUT, made).await.map_err(late)??;
     tokio::spawn(async move {
-        let pings = connection.ping_pong();
-        let ended = tokio::select! {
-            ended = connection => ended.map_err(|error| error.to_string()),
-            () = silent(pings) => Err("it does not answer any more".to_owned()),
-        };
-        closed.store(true, Ordering::Relaxed);
-        if let Err(why) = ended {
-            tracing::debug!(error.message = why, "a connection to another node ended");
+        if let Err(error) = driver.await {
+            tracing::debug!(error.message = %error, "a connection to another node ended");
         }
     });
-    Ok(open)
-}
-
-/// Resolves once the other end does not answer.
-async fn silent(pings: Option<PingPong>) {
-    if let Some(mut pings) = pings {
-        loop {
-            tokio::time::sleep(PING).await;
-            match tokio::time::timeout(PING, pings.ping(Ping::opaque())).await {
-                Ok(Ok(_)) => {}
-                // The connection ends by itself.
-                Ok(Err(_)) => break,
-                Err(_) => return,
-            }
-        }
-    }
-    std::future::pending().await
+    Ok(connection)
 }
 
 #[cfg(feature = "tls")]
@@ -166,19 +133,24 @@ impl Peers for Nodes {
         let sent = Arc::clone(&asked.sent);
         let request = request(&addr, asked, &self.secret);
         Box::pin(async move {
-            let (request, question) = match request {
+            let request = match request {
                 Ok(request) => request,
                 Err(error) => return Forwarded::Answered(Err(error)),
             };
             let answered = async {
-                let open = match connecting.await {
-                    Ok(open) => open,
+                let mut connection = match connecting.await {
+                    Ok(connection) => connection,
                     Err(error) => return Forwarded::Unsent(error),
                 };
                 sent.store(true, Ordering::Release);
-                match exchange(open, &addr, request, question).await {
-                    Ok(answer) => read(&addr, answer.status(), answer.headers(), answer.body().clone(), edit),
-                    Err(unanswered) => unanswered.into(),
+                let response = match connection.try_send_request(request).await {
+                    Ok(response) => response,
+                    Err(error) => return unanswered(&addr, &error),
+                };
+                let (head, body) = response.into_parts();
+                match Limited::new(body, REPLY_BYTES_MAX).collect().await {
+                    Ok(body) => read(&addr, head.status, &head.headers, body.to_bytes(), edit),
+                    Err(error) => Forwarded::Lost(Error::store(format!("the answer of {addr} broke off: {error}"))),
                 }
             };
             let late = || match edit {
@@ -196,68 +168,27 @@ impl Peers for Nodes {
         let connecting = self.connection(&peer.addr);
         let left = deadline.saturating_duration_since(clock::now()).as_secs_f64().max(0.001);
         let request = Request::get(format!("{}{INNER}{}/{EXPLAIN}", peer.addr.trim_end_matches('/'), key.path()))
-            .version(HttpVersion::HTTP_2)
             .header(SECRET, &self.secret)
             .header(LIFE, &*peer.id)
             .header(REQUEST_TIMEOUT, format!("{left:.3}"))
-            .body(());
-        let addr = Arc::clone(&peer.addr);
+            .body(Full::default());
         let answered = async move {
             let request = request.map_err(|error| Error::internal(error.to_string()))?;
-            match exchange(connecting.await?, &addr, request, Bytes::new()).await {
-                Ok(answer) if answer.status().is_success() => Ok(answer.into_body()),
-                Ok(answer) => Err(read_problem(answer.status(), answer.body(), false)),
-                Err(unanswered) => Err(unanswered.error),
-            }
+            let mut connection = connecting.await?;
+            let gone = |error: &dyn std::fmt::Display| {
+                Error::new(Kind::StoreUnavailable, format!("it did not answer: {error}"))
+            };
+            let response = connection.try_send_request(request).await.map_err(|error| gone(error.error()))?;
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, REPLY_BYTES_MAX).collect().await.map_err(|error| gone(&error))?.to_bytes();
+            if head.status.is_success() { Ok(body) } else { Err(read_problem(head.status, &body, false)) }
         };
         let late = || Err(Error::new(Kind::StoreUnavailable, "it did not answer in time"));
         Box::pin(async move { tokio::time::timeout_at(deadline, answered).await.unwrap_or_else(|_| late()) })
     }
 }
 
-/// Puts a question on a connection, and takes its answer.
-async fn exchange(
-    mut open: Open,
-    addr: &str,
-    request: Request<()>,
-    question: Bytes,
-) -> std::result::Result<Response<Bytes>, Unanswered> {
-    let (answer, mut stream) = match open.requests.send_request(request, question.is_empty()) {
-        Ok(sent) => sent,
-        Err(error) => {
-            // It has ended, or is about to: the next question goes over another one.
-            open.closed.store(true, Ordering::Relaxed);
-            return Err(unsent(addr, &error));
-        }
-    };
-    if !question.is_empty() {
-        stream.send_data(question, true).map_err(|error| unanswered(addr, &error))?;
-    }
-    let (head, body) = answer.await.map_err(|error| unanswered(addr, &error))?.into_parts();
-    let broken =
-        |why| Unanswered { begun: true, error: Error::store(format!("the answer of {addr} broke off: {why}")) };
-    Ok(Response::from_parts(head, whole(body).await.map_err(broken)?))
-}
-
-/// All of an answer's body; most have one part.
-async fn whole(mut body: RecvStream) -> std::result::Result<Bytes, String> {
-    let mut whole = BytesMut::new();
-    while let Some(part) = body.data().await {
-        let part = part.map_err(|error| error.to_string())?;
-        if whole.len() + part.len() > REPLY_BYTES_MAX {
-            return Err(format!("it is longer than {REPLY_BYTES_MAX} bytes"));
-        }
-        let _ = body.flow_control().release_capacity(part.len());
-        if whole.is_empty() && body.is_end_stream() {
-            return Ok(part);
-        }
-        whole.extend_from_slice(&part);
-    }
-    Ok(whole.freeze())
-}
-
-/// The head of the question, and its body.
-fn request(addr: &str, asked: Forward, secret: &HeaderValue) -> Result<(Request<()>, Bytes)> {
+fn request(addr: &str, asked: Forward, secret: &HeaderValue) -> Result<Request<Full<Bytes>>> {
     let left = asked.deadline.saturating_duration_since(clock::now());
     if left.is_zero() {
         return Err(Error::new(Kind::DeadlineExceeded, "the deadline passed before the call was sent"));
@@ -286,83 +217,62 @@ fn request(addr: &str, asked: Forward, secret: &HeaderValue) -> Result<(Request<
             }
         }
     };
-    let failed = |error: &dyn std::fmt::Display| Error::internal(format!("the call cannot be sent on: {error}"));
-    let mut request = Request::new(());
-    *request.version_mut() = HttpVersion::HTTP_2;
-    *request.method_mut() = verb;
-    *request.uri_mut() = Uri::try_from(uri).map_err(|error| failed(&error))?;
-    let headers = request.headers_mut();
-    headers.reserve(HEADERS);
-    let mut add = |name, value: std::result::Result<HeaderValue, InvalidHeaderValue>| {
-        headers.append(name, value.map_err(|error| failed(&error))?);
-        Ok::<(), Error>(())
-    };
-    if !body.is_empty() {
-        add(CONTENT_LENGTH, Ok(body.len().into()))?;
-    }
-    add(SECRET, Ok(secret.clone()))?;
-    add(CONTENT_TYPE, Ok(HeaderValue::from_static(JSON)))?;
-    add(REQUEST_TIMEOUT, format!("{:.6}", left.as_secs_f64().max(0.000_001)).try_into())?;
+    let mut request = Request::builder().method(verb).uri(uri);
+    request = request
+        .header(SECRET, secret)
+        .header(CONTENT_TYPE, HeaderValue::from_static(JSON))
+        .header(REQUEST_TIMEOUT, format!("{:.6}", left.as_secs_f64().max(0.000_001)));
     if let Some(key) = &asked.idempotency_key {
-        add(IDEMPOTENCY_KEY, key.try_into())?;
+        request = request.header(IDEMPOTENCY_KEY, key);
     }
     if let Some(tags) = &asked.conditions.if_match {
-        add(IF_MATCH, write_tags(tags).try_into())?;
+        request = request.header(IF_MATCH, write_tags(tags));
     }
     if let Some(tags) = &asked.conditions.if_none_match {
-        add(IF_NONE_MATCH, write_tags(tags).try_into())?;
+        request = request.header(IF_NONE_MATCH, write_tags(tags));
     }
     if let Some(age) = asked.freshness.max_age {
-        add(CACHE_CONTROL, format!("max-age={}", age.as_secs()).try_into())?;
+        request = request.header(CACHE_CONTROL, format!("max-age={}", age.as_secs()));
     }
     if asked.freshness.only_if_cached {
-        add(CACHE_CONTROL, Ok(HeaderValue::from_static("only-if-cached")))?;
+        request = request.header(CACHE_CONTROL, "only-if-cached");
     }
     if let Some(trace) = &asked.trace {
-        add(TRACEPARENT, HeaderValue::from_str(trace))?;
+        request = request.header(TRACEPARENT, &**trace);
     }
     if !asked.way.chain.is_empty() {
         let chain: Vec<String> = asked.way.chain.iter().map(crate::model::ObjectKey::path).collect();
-        add(CHAIN, chain.join(" ").try_into())?;
+        request = request.header(CHAIN, chain.join(" "));
     }
-    add(KNOWN, asked.way.known.to_string().try_into())?;
+    request = request.header(KNOWN, asked.way.known.to_string());
     if let Some(life) = &asked.way.life {
-        add(LIFE, HeaderValue::from_str(life))?;
+        request = request.header(LIFE, &**life);
     }
     if let Some(version) = asked.way.resent {
-        add(RESENT, version.to_string().try_into())?;
+        request = request.header(RESENT, version.to_string());
     }
-    Ok((request, body))
+    request.body(Full::new(body)).map_err(|error| Error::internal(format!("the call cannot be sent on: {error}")))
 }
 
-/// Why there is no answer.
-struct Unanswered {
-    /// Whether the other node may have come to it.
-    begun: bool,
-    error: Error,
-}
-
-impl From<Unanswered> for Forwarded {
-    fn from(Unanswered { begun, error }: Unanswered) -> Self {
-        if begun { Self::Lost(error) } else { Self::Unsent(error) }
+/// Whether it was sent at all decides what may have become of it.
+fn unanswered(addr: &str, error: &TrySendError<Request<Full<Bytes>>>) -> Forwarded {
+    let detail = format!("{addr}: {:?}", error.error());
+    if error.message().is_some() || was_not_begun(error.error()) {
+        let what = "the node that has the object cannot be reached";
+        Forwarded::Unsent(Error::new(Kind::WrongNode, what).with_detail(detail))
+    } else {
+        Forwarded::Lost(Error::store(detail))
     }
 }
 
-/// It was not even begun to be sent.
-fn unsent(addr: &str, error: &h2::Error) -> Unanswered {
-    let what = "the node that has the object cannot be reached";
-    Unanswered { begun: false, error: Error::new(Kind::WrongNode, what).with_detail(format!("{addr}: {error:?}")) }
-}
-
-/// Whether the other node has come to it at all decides what may have become of it. HTTP/2 says so: it refused the stream, or
-/// went away before it came to it.
-fn unanswered(addr: &str, error: &h2::Error) -> Unanswered {
-    let was_refused = error.reason() == Some(h2::Reason::REFUSED_STREAM);
-    let has_left = error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR);
-    if was_refused || has_left {
-        return unsent(addr, error);
-    }
-    Unanswered { begun: true, error: Error::store(format!("{addr}: {error:?}")) }
+/// HTTP/2 says so: the other node refused the stream, or went away before it came to it.
+fn was_not_begun(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .filter_map(|error| error.downcast_ref::<h2::Error>())
+        .any(|error| {
+            error.reason() == Some(h2::Reason::REFUSED_STREAM)
+                || (error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR))
+        })
 }
 
 fn read(addr: &str, status: StatusCode, headers: &HeaderMap, body: Bytes, edit: bool) -> Forwarded {
