@@ -16,7 +16,7 @@ use super::own::{Cassandra, REPLICAS};
 use super::wires::Cut;
 
 /// Shorter than a node is watched, and longer; and longer than nodes of Cassandra wait for one another.
-const CUT: (u64, u64) = (1_000, 8_000);
+const CUT: (u64, u64) = (1_000, 5_000);
 const CUT_LONG: (u64, u64) = (1_000, 40_000);
 /// Answers that were confirmed before the cut have left after so long.
 const CONFIRMED_IS_OUT: Duration = Duration::from_secs(3);
