@@ -1,13 +1,16 @@
-//! Time and randomness: the only file that asks the machine for either.
+//! Time, randomness and tasks: the only file that asks the machine for them.
 //!
 //! A leaf. Monotonic time is tokio's, so a test that pauses it pauses everything here. Nothing that decides who may
-//! write looks at wall-clock time.
+//! write looks at wall-clock time. In a simulation there are many machines; see [`Machine`].
 
 #![allow(clippy::disallowed_methods, reason = "what everyone else is sent here for")]
+
+mod machine;
 
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub use machine::{Machine, spawn};
 pub use tokio::time::Instant;
 
 /// Monotonic time.
@@ -19,6 +22,9 @@ pub fn now() -> Instant {
 /// Wall-clock time in milliseconds since the Unix epoch; zero on a clock set before it.
 #[must_use]
 pub fn unix_ms() -> u64 {
+    if let Some(machine) = Machine::here() {
+        return machine.unix_ms();
+    }
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_millis() as u64
 }
 
@@ -52,6 +58,9 @@ impl Random {
     /// Seeded by the operating system.
     #[must_use]
     pub fn from_os() -> Self {
+        if let Some(machine) = Machine::here() {
+            return Self::seeded(machine.next_seed());
+        }
         let seed = getrandom::u64().unwrap_or_else(|_| unix_ms() ^ u64::from(std::process::id()) << 40);
         Self::seeded(seed)
     }

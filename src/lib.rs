@@ -113,6 +113,12 @@ pub use test_host::TestHost;
 #[doc(hidden)]
 pub use cache::lone_memcached as __memcached;
 
+/// What the simulation puts in the place of a shared cache.
+#[doc(hidden)]
+pub mod __cache {
+    pub use crate::cache::{Name, Servers, SharedCache};
+}
+
 /// What the fuzz targets call.
 #[cfg(fuzzing)]
 #[doc(hidden)]

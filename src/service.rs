@@ -5,13 +5,13 @@ use std::time::Duration;
 
 #[cfg(feature = "http")]
 use crate::api::Api;
-use crate::cache::{Cache, Pools};
+use crate::cache::{Cache, Pools, SharedCache};
 use crate::clock::{self, Instant, Random};
 use crate::config::Config;
 use crate::error::Result;
 use crate::locks::{Locks, NodeId};
 use crate::model::Durability;
-use crate::objects::{FORMAT, Host, Registry, RemoteObject, TypeDef};
+use crate::objects::{FORMAT, Host, Peers, Registry, RemoteObject, TypeDef};
 use crate::storage::{Datastore, KeyValue, OverKeyValue};
 
 /// A running service: its objects, and the store under them.
@@ -34,13 +34,23 @@ pub struct ServiceBuilder {
     store: Option<(Arc<dyn Datastore>, Arc<str>)>,
     /// The newest record format it reads and writes.
     format: u32,
+    shared_cache: Option<Arc<dyn SharedCache>>,
+    peers: Option<Arc<dyn Peers>>,
 }
 
 impl Service {
     /// With the default settings.
     #[must_use]
     pub fn builder() -> ServiceBuilder {
-        ServiceBuilder { config: Config::default(), types: Vec::new(), linked: true, store: None, format: FORMAT }
+        ServiceBuilder {
+            config: Config::default(),
+            types: Vec::new(),
+            linked: true,
+            store: None,
+            shared_cache: None,
+            peers: None,
+            format: FORMAT,
+        }
     }
 
     /// Its objects, to call from this process.
@@ -199,6 +209,22 @@ impl ServiceBuilder {
         self.datastore(name, Arc::new(OverKeyValue::new(store, durability)))
     }
 
+    #[doc(hidden)]
+    /// How the other nodes are asked, in place of HTTP.
+    #[must_use]
+    pub fn peers(mut self, peers: Arc<dyn Peers>) -> Self {
+        self.peers = Some(peers);
+        self
+    }
+
+    #[doc(hidden)]
+    /// A shared cache of one's own, in place of one with a URL.
+    #[must_use]
+    pub fn shared_cache(mut self, cache: Arc<dyn SharedCache>) -> Self {
+        self.shared_cache = Some(cache);
+        self
+    }
+
     /// The name of this host among those that share the store, the same in each of its lives. By default the machine's.
     #[must_use]
     pub fn node_name(mut self, name: &str) -> Self {
@@ -230,8 +256,13 @@ impl ServiceBuilder {
         };
         let durability = store.caps().durability;
         tracing::info!(store = %name, durability = durability.as_str(), "opened the store");
-        let types = registry.iter().map(|def| (def.name, def.options.cache_pool));
-        let pools = Pools::open(&self.config, types).await?;
+        let pools = match self.shared_cache {
+            Some(cache) => Pools::of(cache),
+            None => {
+                let types = registry.iter().map(|def| (def.name, def.options.cache_pool));
+                Pools::open(&self.config, types).await?
+            }
+        };
         let cache = Cache::new(store, self.config.limits.l1_bytes, pools);
         let name_of_node = self.config.node_name.clone().unwrap_or_else(machine_name);
         let addr = self.config.advertise.clone().unwrap_or_default();
@@ -242,10 +273,13 @@ impl ServiceBuilder {
         let elsewhere = Some(Arc::new(crate::api::Outbound::new()) as Arc<dyn crate::objects::Elsewhere>);
         #[cfg(not(feature = "client"))]
         let elsewhere = None;
-        #[cfg(feature = "client")]
-        let peers = Some(Arc::new(crate::api::Nodes::new(locks.secret(), &config)?) as Arc<dyn crate::objects::Peers>);
-        #[cfg(not(feature = "client"))]
-        let peers = None;
+        let peers = match self.peers {
+            Some(peers) => Some(peers),
+            #[cfg(feature = "client")]
+            None => Some(Arc::new(crate::api::Nodes::new(locks.secret(), &config)?) as Arc<dyn Peers>),
+            #[cfg(not(feature = "client"))]
+            None => None,
+        };
         let host = Host::new(registry, locks, config, elsewhere, peers);
         Ok(Service {
             #[cfg(feature = "http")]

@@ -42,6 +42,8 @@ pub use pool::Pools;
 pub use pool::Tried;
 #[cfg(feature = "http")]
 pub use pool::{Copy, Held};
+// For the simulation; a cache of a user's own is not an offer yet.
+pub use shared::{Name, Servers, SharedCache};
 use tally::Count;
 pub use tally::{CacheCounts, PoolCounts};
 
@@ -219,7 +221,7 @@ impl Cache {
 
     /// A put was confirmed: its record may be shared.
     pub fn confirmed(&self, key: &ObjectKey, record: &Record, rev: &Rev) {
-        if let Some(pool) = self.pools.of(key) {
+        if let Some(pool) = self.pools.pool_of(key) {
             pool.keep(key, record, rev);
         }
     }
@@ -234,7 +236,7 @@ impl Cache {
     }
 
     fn shared(&self, key: &ObjectKey) -> Option<(&pool::Pool, shared::Name)> {
-        let pool = self.pools.of(key)?;
+        let pool = self.pools.pool_of(key)?;
         Some((pool, pool.name(key)?))
     }
 

@@ -94,8 +94,15 @@ impl Pools {
         Ok(Self { default, of_type, named })
     }
 
+    /// This cache alone, for the objects of all types.
+    pub fn of(cache: Arc<dyn SharedCache>) -> Self {
+        let opened = shared::Opened { cache, kind: "shared", namespace: String::new() };
+        let pool = Pool::new(opened, Arc::new(Index::new(INDEX_ENTRIES_MAX)), Arc::new(Tally::default()));
+        Self { default: Some(pool), ..Self::default() }
+    }
+
     /// The pool of an object, if there is one.
-    pub(super) fn of(&self, key: &ObjectKey) -> Option<&Arc<Pool>> {
+    pub(super) fn pool_of(&self, key: &ObjectKey) -> Option<&Arc<Pool>> {
         if !self.of_type.is_empty()
             && let Some(pool) = self.of_type.get(key.type_name())
         {
@@ -122,12 +129,17 @@ impl Pools {
 impl Pool {
     async fn open(url: &str) -> Result<Arc<Self>> {
         let (index, tally) = (Arc::new(Index::new(INDEX_ENTRIES_MAX)), Arc::new(Tally::default()));
-        let shared::Opened { cache, kind, namespace } = shared::open(url, &index, &tally).await?;
+        let opened = shared::open(url, &index, &tally).await?;
+        Ok(Self::new(opened, index, tally))
+    }
+
+    fn new(opened: shared::Opened, index: Arc<Index>, tally: Arc<Tally>) -> Arc<Self> {
+        let shared::Opened { cache, kind, namespace } = opened;
         let (outgoing, seed) = (Arc::new(Outgoing::default()), Arc::new(OnceLock::new()));
         let sender = send(Arc::clone(&outgoing), Arc::clone(&cache), Arc::clone(&seed), Arc::clone(&tally));
-        let sender = tokio::spawn(sender).abort_handle();
+        let sender = clock::spawn(sender).abort_handle();
         let doubts = Index::new(DOUBTS_MAX);
-        Ok(Arc::new(Self { kind, index, tally, doubts, cache, namespace, seed, outgoing, sender }))
+        Arc::new(Self { kind, index, tally, doubts, cache, namespace, seed, outgoing, sender })
     }
 
     /// The name of an object here.

@@ -43,7 +43,7 @@ pub(super) async fn join(cache: &Cache, id: &str, node: &NodeId, leaving: bool) 
         for (other, before) in &others {
             // A read that is not answered says nothing; there is time for another one.
             let Ok(Some((after, _))) = read::<NodeRow>(cache, &Register::node(other)).await else { continue };
-            if after.state == NodeState::Up && after.beat != before.beat {
+            if after.state == NodeState::Up && after.beat > before.beat {
                 return Err(Error::config(format!(
                     "another process has the node name {:?} and is up at {}: give one of them another name with --node-name",
                     node.name, before.addr
@@ -109,7 +109,7 @@ pub(super) async fn kill(cache: &Cache, register: &Register, killer: &str) -> Re
 pub(super) async fn kill_still(cache: &Cache, id: &str, beat: u64, killer: &str) -> Result<bool> {
     let mut killed = None;
     let row = change(cache, &Register::node(id), |found: Option<&NodeRow>| {
-        let row = found.filter(|row| row.state == NodeState::Up && row.beat == beat)?;
+        let row = found.filter(|row| row.state == NodeState::Up && row.beat <= beat)?;
         let dead = NodeRow { state: NodeState::Dead, beat: row.beat + 1, ..row.clone() };
         killed = Some(dead.clone());
         Some(dead)

@@ -69,25 +69,17 @@ impl Locks {
         let life = self.life();
         let shards = self.taking.len() as u32;
         let members = Members::new(rows, &life, self.leaving.load(Relaxed), shards);
-        self.members.send_if_modified(|known| {
-            let changed = **known != members;
-            if changed {
-                *known = Arc::new(members);
-            }
-            changed
-        });
+        self.members.set(members);
     }
 
     /// A node is no longer up, as its register says.
     pub(super) fn see_gone(&self, id: &str) {
-        let rows: Vec<_> = {
-            let members = self.members.borrow();
-            // All who waited for it find out at the same time, and who should have what is much to work out.
-            if members.find(id).is_none() {
-                return;
-            }
-            members.rows().filter(|(up, _)| up != id).collect()
-        };
+        // All who waited for it find out at the same time, and who should have what is much to work out.
+        let members = self.members.get();
+        if members.find(id).is_none() {
+            return;
+        }
+        let rows: Vec<_> = members.rows().filter(|(up, _)| up != id).collect();
         self.see(&rows);
     }
 

@@ -1,7 +1,10 @@
 //! Who is up: what the registers say of all nodes, which of them stand still, and who should have what (rule R10).
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use super::desired::desired;
 use super::incarnation::WATCH;
@@ -76,6 +79,37 @@ impl Members {
     }
 }
 
+/// The members as this node knows them last. Who waits for a change is woken in the order in which he came, so that a
+/// simulation wakes them in the same order each time.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    members: RwLock<Arc<Members>>,
+    changed: Notify,
+}
+
+impl Known {
+    pub(super) fn get(&self) -> Arc<Members> {
+        Arc::clone(&self.members.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Others than before are told of; the same are not.
+    pub(super) fn set(&self, members: Members) {
+        {
+            let mut known = self.members.write().unwrap_or_else(PoisonError::into_inner);
+            if **known == members {
+                return;
+            }
+            *known = Arc::new(members);
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// Resolves at the next change after this call.
+    pub(super) fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+}
+
 /// The rows of all that are up. A listing may be of before: it is a hint.
 pub(super) async fn read_up(cache: &Cache) -> Result<Vec<(String, NodeRow)>> {
     let mut found = Vec::new();
@@ -143,10 +177,11 @@ impl Watch {
         for (id, row) in rows.iter().filter(|(id, _)| id != me) {
             let fresh = || Still { beat: row.beat, since: now, after };
             let seen = self.seen.entry(id.clone()).or_insert_with(fresh);
-            if seen.beat != row.beat {
+            // A read may know less than the one before it: only a beat that is higher is one.
+            if row.beat > seen.beat {
                 *seen = fresh();
             } else if now.saturating_duration_since(seen.since) >= WATCH && after - seen.after >= BEATS_MIN {
-                still.push((id.clone(), row.beat));
+                still.push((id.clone(), seen.beat));
             }
         }
         still

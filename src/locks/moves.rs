@@ -51,7 +51,7 @@ impl Locks {
             if state.sweeping || self.leaving.load(Relaxed) {
                 return;
             }
-            let members = self.members.borrow().clone();
+            let members = self.members.get();
             let now = clock::now();
             let since = match &state.members {
                 Some((known, since)) if Arc::ptr_eq(known, &members) => *since,
@@ -69,7 +69,7 @@ impl Locks {
             (look, now.saturating_duration_since(since) >= RELEASE_AFTER)
         };
         let locks = Arc::clone(self);
-        tokio::spawn(async move {
+        clock::spawn(async move {
             // Ends with the sweep, though a store panicked in it.
             let sweeping = Sweeping(&locks.moves);
             locks.sweep_once(look, settled).await;
@@ -82,7 +82,7 @@ impl Locks {
             tracing::warn!(?error, "the owners of shards cannot be read");
             return;
         }
-        let members = self.members.borrow().clone();
+        let members = self.members.get();
         let me = self.life();
         let mut wanted = Vec::new();
         let mut unwanted = Vec::new();
@@ -156,7 +156,7 @@ impl Locks {
             tracing::warn!(?error, "leaving without saying so before");
             return;
         }
-        if !self.members.borrow().has_others(&me) {
+        if !self.members.get().has_others(&me) {
             return;
         }
         // Until all others have seen it: they would send what is given back to where it came from.

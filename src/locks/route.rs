@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::members::each_register;
 use super::registers::{NodeRow, NodeState, ShardRow, read};
-use super::shards::Locks;
+use super::shards::{Locks, RETRY_MAX};
 use crate::cache::Cache;
 use crate::error::{Error, Kind, Result};
 use crate::model::{ObjectKey, Register, Version};
@@ -86,7 +86,7 @@ impl Locks {
             return None;
         }
         let shards = (0..self.taking.len() as u32).filter(|shard| self.hold(*shard).is_some()).count();
-        Some(ClusterCounts { nodes: self.members.borrow().rows().count(), shards })
+        Some(ClusterCounts { nodes: self.members.get().rows().count(), shards })
     }
 
     /// Whether other processes may have objects of this store.
@@ -98,7 +98,7 @@ impl Locks {
     /// Whether other nodes are up that can have shards.
     #[must_use]
     pub fn has_others(&self) -> bool {
-        self.is_shared() && self.members.borrow().has_others(&self.life())
+        self.is_shared() && self.members.get().has_others(&self.life())
     }
 
     /// Where an object is to be asked for. Takes its shard when nobody has it and this node is the one that should.
@@ -115,7 +115,7 @@ impl Locks {
             return Err(moving());
         }
         let me = self.life();
-        let members = self.members.borrow().clone();
+        let members = self.members.get();
         let seen = self.map.get(shard);
         if seen.owner.as_deref() == Some(&*me) {
             self.take(key).await?;
@@ -184,7 +184,7 @@ impl Locks {
             return None;
         }
         let owner = self.map.get(self.shard_of(key)).owner?;
-        let addr = Arc::clone(&self.members.borrow().find(&owner)?.addr);
+        let addr = Arc::clone(&self.members.get().find(&owner)?.addr);
         (!addr.is_empty()).then_some(addr)
     }
 
@@ -203,18 +203,22 @@ impl Locks {
 
     /// Resolves once a life is no longer called up: no answer leaves it any more.
     pub async fn gone(&self, id: &str) {
-        let mut members = self.members.subscribe();
-        while members.wait_for(|members| members.find(id).is_none()).await.is_ok() {
-            // A list may be of before it came; its register is not.
-            let row = read::<NodeRow>(&self.cache, &Register::node(id)).await;
-            if row.is_ok_and(|row| row.is_none_or(|(row, _)| row.state == NodeState::Dead)) {
-                return;
+        loop {
+            let changed = self.members.changed();
+            if self.members.get().find(id).is_none() {
+                // A list may be of before it came; its register is not.
+                match read::<NodeRow>(&self.cache, &Register::node(id)).await {
+                    Ok(row) if row.as_ref().is_none_or(|(row, _)| row.state == NodeState::Dead) => return,
+                    Ok(_) => {}
+                    // The list may not change again.
+                    Err(_) => {
+                        tokio::time::sleep(RETRY_MAX).await;
+                        continue;
+                    }
+                }
             }
-            if members.changed().await.is_err() {
-                break;
-            }
+            changed.await;
         }
-        std::future::pending::<()>().await;
     }
 }
 

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use tokio::sync::{Notify, OnceCell, watch};
+use tokio::sync::{Notify, OnceCell};
 
 use super::confirm::{Confirmed, Rounds};
 use super::formats::{self, Formats};
 use super::hold::Hold;
 use super::incarnation::{self, NodeId};
 use super::life::{keep_beating, new_life};
-use super::members::Members;
+use super::members::Known;
 use super::moves::Moves;
 use super::registers::{ClusterRow, ShardRow, change, read};
 use super::route::{Map, moving, owned_by};
@@ -43,7 +43,7 @@ pub struct Locks {
     rounds: Arc<Rounds>,
     confirmed: Mutex<Option<Instant>>,
     /// The nodes that are up, as of the last beat.
-    pub(super) members: watch::Sender<Arc<Members>>,
+    pub(super) members: Known,
     pub(super) map: Map,
     pub(super) moves: Moves,
     /// This process leaves: it takes no shard any more.
@@ -99,7 +99,7 @@ impl Locks {
             next_hold: AtomicU64::new(1),
             rounds: Arc::default(),
             confirmed: Mutex::new(None),
-            members: watch::Sender::default(),
+            members: Known::default(),
             map: Map::new(cluster.shards),
             moves: Moves::default(),
             leaving: AtomicBool::new(false),
@@ -115,9 +115,9 @@ impl Locks {
         } else {
             locks.joined_life().await?;
             locks.map.refresh(&locks.cache).await?;
-            tokio::spawn(keep_beating(Arc::downgrade(&locks)));
+            clock::spawn(keep_beating(Arc::downgrade(&locks)));
         }
-        let watch = tokio::spawn(watch_store(Arc::clone(&locks.cache), Arc::downgrade(&locks)));
+        let watch = clock::spawn(watch_store(Arc::clone(&locks.cache), Arc::downgrade(&locks)));
         let _ = locks.watch.set(watch.abort_handle());
         Ok(locks)
     }
@@ -154,7 +154,7 @@ impl Locks {
         }
         // Others wait for the same take, so it is nobody's to drop, or to leave unpolled.
         let (locks, key) = (Arc::clone(self), key.clone());
-        let taking = tokio::spawn(async move { locks.take_alone(&key).await });
+        let taking = clock::spawn(async move { locks.take_alone(&key).await });
         taking.await.unwrap_or_else(|error| Err(Error::internal(format!("a take ended without a word: {error}"))))
     }
 
@@ -210,7 +210,7 @@ impl Locks {
         if self.leaving.load(Relaxed) {
             return Err(moving());
         }
-        match self.members.borrow().desired(shard) {
+        match self.members.get().desired(shard) {
             Some(node) if *node.id != *me => {
                 Err(owned_by(&node.name).with_detail("it is free, and another should have it"))
             }
@@ -376,6 +376,7 @@ impl Locks {
             return error.clone();
         }
         tokio::select! {
+            biased;
             error = self.cache.failed() => error,
             () = told => self.stopped.get().cloned().unwrap_or_else(fenced_error),
         }

@@ -15,6 +15,7 @@ use super::mailbox::{Entered, Owner, Shown};
 use super::request::{Answered, Conditions, Op};
 use super::snapshot::Snapshot;
 use super::turn::{EditCall, Progress, Turn, Turned, too_late, undone};
+use crate::clock;
 use crate::config::TURN_CALLS_MAX;
 use crate::error::{Error, Kind, Outcome, Result};
 use crate::locks::{Commit, Hold, Tier};
@@ -75,7 +76,7 @@ impl Host {
             let turn = match driven {
                 Driven::UntilItEnds => Detached(Some(turn)),
                 Driven::Perhaps => {
-                    let task = tokio::spawn(turn);
+                    let task = clock::spawn(turn);
                     Detached(Some(Box::pin(async move { task.await.unwrap_or_else(|_| Err(turn_is_gone())) })))
                 }
             };
@@ -86,7 +87,7 @@ impl Host {
         }
         let mut answer = None;
         let call = waiting(call, &mut answer);
-        tokio::spawn(self.clone().drive(owner, vec![call], false));
+        clock::spawn(self.clone().drive(owner, vec![call], false));
         match answer {
             Some(answer) => await_answer(&frame, &progress, answer).await,
             None => Err(Error::internal("a call waits without a way to be answered")),
@@ -104,7 +105,7 @@ impl Host {
         match settled {
             Settled::Published(snapshot) => {
                 if let Some(owner) = owner.release(&hold, &snapshot) {
-                    tokio::spawn(self.drive(owner, Vec::new(), false));
+                    clock::spawn(self.drive(owner, Vec::new(), false));
                 }
             }
             Settled::Over(error) => owner.fail(&error.clone().with_outcome(Outcome::NotExecuted)),
@@ -112,7 +113,7 @@ impl Host {
                 let asked = calls.first().map(|call| (Arc::clone(&call.frame), Arc::clone(&call.progress)));
                 let mut answer = None;
                 let calls = calls.into_iter().map(|call| waiting(call, &mut answer)).collect();
-                tokio::spawn(self.drive(owner, calls, true));
+                clock::spawn(self.drive(owner, calls, true));
                 if let (Some((frame, progress)), Some(answer)) = (asked, answer) {
                     return await_answer(&frame, &progress, answer).await;
                 }
@@ -400,9 +401,9 @@ impl Future for Detached {
 impl Drop for Detached {
     fn drop(&mut self) {
         if let Some(future) = self.0.take()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && tokio::runtime::Handle::try_current().is_ok()
         {
-            runtime.spawn(future);
+            clock::spawn(future);
         }
     }
 }

@@ -227,6 +227,8 @@ impl Host {
                 let forward = call.forward(&peer, resent);
                 let sent = Arc::clone(&forward.sent);
                 let forwarded = tokio::select! {
+                    // An answer that is there counts.
+                    biased;
                     forwarded = peers.ask(&peer, forward) => forwarded,
                     // Whatever it did, no answer of its will come.
                     () = locks.gone(&peer.id) => {

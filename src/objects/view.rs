@@ -15,6 +15,7 @@ use super::object::{Run, TypeDef};
 use super::request::{Answered, Freshness, Op, Reply, Success};
 use super::snapshot::Snapshot;
 use super::turn::{absent, caught, panicked};
+use crate::clock;
 use crate::error::{Error, Kind, Outcome, Result};
 use crate::locks::{Hold, Tier};
 use crate::model::ObjectKey;
@@ -62,7 +63,7 @@ impl Host {
             Reader::Refused(error) => return Err(error),
             Reader::Waits(answer) => answer,
             Reader::Owner(owner, answer) => {
-                tokio::spawn(self.clone().drive(owner, Vec::new(), false));
+                clock::spawn(self.clone().drive(owner, Vec::new(), false));
                 answer
             }
         };

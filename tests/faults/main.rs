@@ -3,7 +3,7 @@
 //! is given twice, reads are linearizable, and no `ETag` stands for two states.
 //!
 //! Each scenario is played for some seconds here, and for as long as one likes by `cargo xtask faults`. What is judged and
-//! how: `tests/history`. That a broken rule would be noticed: `tests/protocol/simulation.rs`.
+//! how: `tests/history`. That a broken rule would be noticed: `tests/sim`.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 #![allow(clippy::disallowed_methods, reason = "real servers take real time")]

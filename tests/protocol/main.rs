@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
-mod broken;
 mod caller;
 mod columns;
 mod deadlines;
@@ -17,10 +16,8 @@ mod nodes;
 mod objects;
 mod ordered;
 mod refused;
-mod replicas;
 mod seals;
 mod shared;
-mod simulation;
 mod store;
 mod tags;
 mod unknown;

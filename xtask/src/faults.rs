@@ -1,5 +1,5 @@
-//! The fault tests played for as long as one likes: `tests/faults` and `tests/cluster` with their servers, told by the
-//! environment how long.
+//! The fault tests played for as long as one likes: `tests/faults` and `tests/cluster` with their servers, and `tests/sim`, which
+//! needs none; told by the environment how long.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,10 +18,10 @@ pub(crate) struct Options {
     /// Minutes for all scenarios together
     #[arg(long, value_name = "N")]
     minutes: Option<u64>,
-    /// Rounds of each scenario, in place of minutes
+    /// Rounds of each scenario, in place of minutes; of `sim`, runs
     #[arg(long, value_name = "N", conflicts_with = "minutes")]
     rounds: Option<u64>,
-    /// The choices of another run
+    /// The choices of another run; of `sim`, the first seed
     #[arg(long)]
     seed: Option<u64>,
     /// Only these
@@ -29,7 +29,7 @@ pub(crate) struct Options {
     only: Vec<Scenario>,
 }
 
-/// What befalls a server, or, after `cluster-`, three of them.
+/// What befalls a server, or, after `cluster-`, three of them; or, in `sim`, whole clusters in one thread.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum Scenario {
     /// `kill -9` at random moments.
@@ -64,6 +64,8 @@ enum Scenario {
     ClusterStore,
     /// Caches killed, flushed, frozen, and filled with old entries, while objects change hands.
     ClusterCaches,
+    /// Everything, to simulated clusters.
+    Sim,
 }
 
 impl Scenario {
@@ -86,6 +88,7 @@ impl Scenario {
             Self::ClusterClocks => ("cluster", "clocks::"),
             Self::ClusterStore => ("cluster", "store::"),
             Self::ClusterCaches => ("cluster", "caches::"),
+            Self::Sim => ("sim", "whatever_happens"),
         }
     }
 
@@ -110,7 +113,8 @@ impl Scenario {
 #[allow(clippy::disallowed_methods, reason = "a task tells how long it really took")]
 pub(crate) fn play(options: &Options) -> Result<()> {
     let chosen = if options.only.is_empty() { Scenario::value_variants() } else { &options.only };
-    let _servers = Lease::take()?;
+    let needs_servers = chosen.iter().any(|scenario| *scenario != Scenario::Sim);
+    let _servers = needs_servers.then(Lease::take).transpose()?;
     let tests: u64 = chosen.iter().map(|scenario| scenario.tests()).sum();
     let seconds = options.minutes.map(|minutes| minutes * 60 / tests);
     let told = [("FAULTS_SECONDS", seconds), ("FAULTS_ROUNDS", options.rounds), ("FAULTS_SEED", options.seed)];
@@ -120,7 +124,7 @@ pub(crate) fn play(options: &Options) -> Result<()> {
     }
     let began = Instant::now();
     let mut total = Tally::default();
-    for target in ["faults", "cluster"] {
+    for target in ["faults", "cluster", "sim"] {
         let modules: Vec<&str> = chosen
             .iter()
             .map(|scenario| scenario.place())

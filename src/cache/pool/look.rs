@@ -27,7 +27,7 @@ pub enum Held {
 impl Pools {
     /// Asks each server that should have an object what it has of it. Nothing before it is known which cluster this is.
     pub(in crate::cache) async fn look(&self, key: &ObjectKey) -> Vec<Copy> {
-        match self.of(key) {
+        match self.pool_of(key) {
             Some(pool) => pool.look(key).await,
             None => Vec::new(),
         }

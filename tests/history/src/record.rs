@@ -129,16 +129,23 @@ impl History {
 }
 
 /// Writes down what clients see, from any number of threads.
-#[derive(Debug)]
 pub struct Recorder {
-    began: Instant,
+    /// The time since it began.
+    clock: Box<dyn Fn() -> Duration + Send + Sync>,
     next: AtomicU64,
     histories: Mutex<BTreeMap<String, History>>,
 }
 
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").field("histories", &self.histories).finish_non_exhaustive()
+    }
+}
+
 impl Default for Recorder {
     fn default() -> Self {
-        Self { began: Instant::now(), next: AtomicU64::new(1), histories: Mutex::default() }
+        let began = Instant::now();
+        Self { clock: Box::new(move || began.elapsed()), next: AtomicU64::new(1), histories: Mutex::default() }
     }
 }
 
@@ -149,10 +156,16 @@ impl Recorder {
         Self::default()
     }
 
+    /// With nothing in it, and a clock of one's own: in a simulation time is another.
+    #[must_use]
+    pub fn timed_by(clock: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        Self { clock: Box::new(clock), ..Self::default() }
+    }
+
     /// Now, before a question is sent.
     #[must_use]
     pub fn asked(&self) -> Moment {
-        Moment { order: self.next.fetch_add(1, Ordering::SeqCst), at: self.began.elapsed() }
+        Moment { order: self.next.fetch_add(1, Ordering::SeqCst), at: (self.clock)() }
     }
 
     /// An add was answered just now.

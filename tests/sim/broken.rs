@@ -1,5 +1,5 @@
-//! Rules of the protocol, each broken by a store of its own: between a process and its store, it does, and leaves undone,
-//! what a process that broke the rule would.
+//! Rules of the protocol, each broken from outside: between a process and its store, or the other nodes, something does, and
+//! leaves undone, what a process that broke the rule would.
 //!
 //! So the code that is tested is the code that is shipped, and there is no switch in it. Each variant says why it is the
 //! same as the rule broken inside.
@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 use remote_object::model::{
     Caps, Cas, Entry, Loaded, ObjectKey, Page, Put, Record, Register, Rev, Scan, Seen, Version,
 };
+use remote_object::objects::{Forward, Forwarded, Peer, Peers};
 use remote_object::storage::Datastore;
 use remote_object::{Error, Result};
 use xxhash_rust::xxh3::xxh3_64;
@@ -38,6 +39,19 @@ pub enum Rule {
     UnknownIsRefused,
     /// R5: no confirm. The own row is read once, and what it said then is what every later read of it is told.
     Confirm,
+    /// R5: a confirm that began before the put's answer counts. The row is read as a put is sent, and what it said then
+    /// is what the next read of it is told.
+    ConfirmAfterTheAck,
+    /// R2: a `dead` that was read needs not be written. The write is answered `Applied` and not done.
+    KillByAnAppliedWrite,
+    /// §8: what is known of an object's version outlives the Hold under which it was learned. So the store is not asked for the
+    /// version, and the entry of a cache that has the old one is taken.
+    IndexOfTheHold,
+    /// R12: a question that was sent before does not say so, and is not asked whether it may have been forgotten.
+    Resent,
+    /// R11, R12: a question does not say for which life of the other process it is, nor which epoch was known before it: one that
+    /// lay about is answered by the next life, or by an owner before the one that was known.
+    ForItsOwner,
 }
 
 /// A store under a process that breaks a rule.
@@ -54,7 +68,10 @@ struct Memory {
     last: BTreeMap<ObjectKey, Record>,
     /// The versions of its puts.
     own: BTreeSet<Version>,
+    /// What this process knows of rows of lives.
     rows: BTreeMap<String, Entry>,
+    /// The last of these it read by itself: a confirm reads its own.
+    confirming: Option<Register>,
 }
 
 impl Broken {
@@ -74,6 +91,12 @@ impl Broken {
                 Rule::UnsettledSet => last.version.epoch() == record.version.epoch(),
                 _ => false,
             }
+    }
+
+    fn has_read_dead(&self, register: &Register) -> bool {
+        let memory = self.memory.lock().unwrap();
+        let row = memory.rows.get(register.name()).map(|row| String::from_utf8_lossy(&row.value).into_owned());
+        row.is_some_and(|row| row.contains(r#""state":"dead""#))
     }
 
     /// What is sent, and whether it was sent before.
@@ -103,15 +126,29 @@ impl Datastore for Broken {
     }
 
     fn get<'a>(&'a self, register: &'a Register) -> BoxFuture<'a, Result<Option<Entry>>> {
-        if self.rule != Rule::Confirm || !register.name().starts_with("node/") {
+        let remembers = [Rule::Confirm, Rule::ConfirmAfterTheAck, Rule::KillByAnAppliedWrite].contains(&self.rule);
+        if !remembers || !register.name().starts_with("node/") {
             return self.inner.get(register);
         }
         Box::pin(async move {
-            let known = self.memory.lock().unwrap().rows.get(register.name()).cloned();
+            let known = {
+                let mut memory = self.memory.lock().unwrap();
+                match self.rule {
+                    Rule::Confirm => memory.rows.get(register.name()).cloned(),
+                    Rule::ConfirmAfterTheAck => {
+                        memory.confirming = Some(register.clone());
+                        memory.rows.remove(register.name())
+                    }
+                    _ => None,
+                }
+            };
             if known.is_some() {
                 return Ok(known);
             }
             let found = self.inner.get(register).await?;
+            if self.rule == Rule::ConfirmAfterTheAck {
+                return Ok(found);
+            }
             if let Some(found) = &found {
                 self.memory.lock().unwrap().rows.insert(register.name().to_owned(), found.clone());
             }
@@ -121,6 +158,9 @@ impl Datastore for Broken {
 
     fn cas<'a>(&'a self, register: &'a Register, seen: Option<&'a Rev>, new: &'a [u8]) -> BoxFuture<'a, Cas> {
         Box::pin(async move {
+            if self.rule == Rule::KillByAnAppliedWrite && self.has_read_dead(register) {
+                return Cas::Applied(Rev::Number(0));
+            }
             let answer = self.inner.cas(register, seen, new).await;
             // Its own changes it knows of.
             self.memory.lock().unwrap().rows.remove(register.name());
@@ -139,7 +179,11 @@ impl Datastore for Broken {
     }
 
     fn version<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Version>>> {
-        self.inner.version(key)
+        let known = self.memory.lock().unwrap().last.get(key).map(|record| record.version);
+        match (self.rule, known) {
+            (Rule::IndexOfTheHold, Some(version)) => Box::pin(async move { Ok(Some(version)) }),
+            _ => self.inner.version(key),
+        }
     }
 
     fn put<'a>(&'a self, key: &'a ObjectKey, seen: Option<&'a Seen>, record: &'a Record) -> BoxFuture<'a, Put> {
@@ -148,6 +192,12 @@ impl Datastore for Broken {
                 return Put::Stored(Rev::Number(record.version.as_u64()));
             }
             let sent = self.sent(key, record);
+            let confirming = self.memory.lock().unwrap().confirming.clone();
+            if let Some(register) = confirming
+                && let Ok(Some(row)) = self.inner.get(&register).await
+            {
+                self.memory.lock().unwrap().rows.insert(register.name().to_owned(), row);
+            }
             match (self.inner.put(key, seen, &sent).await, self.rule) {
                 (Put::Unknown(_), Rule::UnknownIsStored) => Put::Stored(Rev::Number(record.version.as_u64())),
                 (Put::Unknown(error), Rule::UnknownIsRefused) => Put::Refused(error),
@@ -170,5 +220,29 @@ impl Datastore for Broken {
 
     fn failed(&self) -> BoxFuture<'_, Error> {
         self.inner.failed()
+    }
+}
+
+/// Other nodes, beside a process that breaks a rule.
+#[derive(Debug)]
+pub struct BrokenPeers {
+    inner: Arc<dyn Peers>,
+    rule: Rule,
+}
+
+impl BrokenPeers {
+    pub fn beside(inner: Arc<dyn Peers>, rule: Rule) -> Arc<Self> {
+        Arc::new(Self { inner, rule })
+    }
+}
+
+impl Peers for BrokenPeers {
+    fn ask(&self, peer: &Peer, mut asked: Forward) -> BoxFuture<'static, Forwarded> {
+        match self.rule {
+            Rule::Resent => asked.way.resent = None,
+            Rule::ForItsOwner => (asked.way.life, asked.way.known) = (None, Version::default()),
+            _ => {}
+        }
+        self.inner.ask(peer, asked)
     }
 }

@@ -1,0 +1,141 @@
+//! A check that finds nothing may be blind: each rule that can be broken from outside is broken, and must be found out.
+
+use std::sync::Arc;
+
+use remote_object::storage::Datastore;
+use test_simulator::{Cluster, Setup, Weather};
+
+use super::broken::{Broken, BrokenPeers, Rule};
+use super::clients::Clients;
+use super::runs::{Seeds, play_all};
+
+/// Runs in which a broken rule must show.
+const RUNS: u64 = 1_500;
+
+/// A store whose owners have to seal, under nodes that break this rule.
+fn without(rule: Rule, setup: Setup) -> Setup {
+    Setup {
+        ordered: true,
+        under: Some(Arc::new(move |inner| Broken::under(inner, rule) as Arc<dyn Datastore>)),
+        beside: Some(Arc::new(move |inner| BrokenPeers::beside(inner, rule) as _)),
+        ..setup
+    }
+}
+
+#[track_caller]
+fn is_found_out(rule: Rule, change: impl Fn(Setup) -> Setup + Sync) {
+    let all = play_all(&Seeds::until_wrong(RUNS), |seed| change(without(rule, Setup::new(seed))));
+    let Some((seed, broken)) = all.broken else { panic!("nobody noticed that {rule:?} is broken, in {RUNS} runs") };
+    println!("{rule:?} broken: found out with seed {seed}, the {}th run: {}", all.runs + 1, broken.wrong[0]);
+}
+
+/// Where reads repair what they find, the want of a seal takes a chain of accidents to show: that has a test of its own.
+fn no_repairs(setup: Setup) -> Setup {
+    Setup { repairs: false, ..setup }
+}
+
+#[test]
+fn a_state_that_is_shown_without_a_seal_is_found_out() {
+    is_found_out(Rule::Seal, no_repairs);
+}
+
+#[test]
+fn a_seal_that_is_skipped_after_a_restart_is_found_out() {
+    is_found_out(Rule::SealAfterRestart, no_repairs);
+}
+
+/// A bug of the driver too. Only with it is a put given up while its owner goes on.
+#[test]
+fn an_unsettled_put_that_is_forgotten_is_found_out() {
+    is_found_out(Rule::UnsettledSet, |setup| Setup { weather: Weather { panics: 4, ..setup.weather }, ..setup });
+}
+
+#[test]
+fn a_retry_that_is_encoded_anew_is_found_out() {
+    is_found_out(Rule::SameBytes, |setup| setup);
+}
+
+#[test]
+fn an_unanswered_put_that_counts_as_stored_is_found_out() {
+    is_found_out(Rule::UnknownIsStored, |setup| setup);
+}
+
+#[test]
+fn an_unanswered_put_that_counts_as_not_executed_is_found_out() {
+    is_found_out(Rule::UnknownIsRefused, |setup| setup);
+}
+
+#[test]
+fn an_answer_without_a_confirm_is_found_out() {
+    is_found_out(Rule::Confirm, |setup| setup);
+}
+
+#[test]
+fn a_confirm_that_began_before_the_put_was_answered_is_found_out() {
+    is_found_out(Rule::ConfirmAfterTheAck, |setup| setup);
+}
+
+#[test]
+fn a_kill_that_was_only_read_is_found_out() {
+    is_found_out(Rule::KillByAnAppliedWrite, no_repairs);
+}
+
+#[test]
+fn a_version_that_outlives_its_hold_is_found_out() {
+    is_found_out(Rule::IndexOfTheHold, |setup| Setup { cache: true, ..setup });
+}
+
+#[test]
+fn a_call_that_is_sent_again_and_does_not_say_so_is_found_out() {
+    is_found_out(Rule::Resent, |setup| setup);
+}
+
+#[test]
+fn a_call_that_does_not_say_for_whom_it_is_is_found_out() {
+    is_found_out(Rule::ForItsOwner, |setup| setup);
+}
+
+/// Four owners in a row, on a store whose reads repair: a put of the first reached one replica, one of the second another, and
+/// each was killed. What the third one shows must be what the fourth finds.
+#[test]
+fn without_a_seal_a_state_that_was_shown_vanishes_though_reads_repair() {
+    for (broken, holds) in [(None, true), (Some(Rule::Seal), false), (Some(Rule::SealAfterRestart), false)] {
+        let setup = Setup {
+            nodes: 1,
+            weather: Weather::default(),
+            ordered: true,
+            repairs: true,
+            cache: false,
+            ..Setup::new(1)
+        };
+        let setup = broken.map_or(setup.clone(), |rule| without(rule, setup));
+        let checked = test_simulator::run(async {
+            let cluster = Cluster::start(setup).await;
+            let clients = Clients::of(&cluster);
+            let replicas = cluster.replicas().unwrap();
+            let owner = async |reaches, left_out| {
+                if let Some(process) = cluster.process(0) {
+                    process.kill();
+                }
+                replicas.only(None, None);
+                cluster.start_node(0, false).await;
+                replicas.only(reaches, left_out);
+            };
+            let read = async || {
+                let process = cluster.process(0).unwrap();
+                drop(clients.read_at(&process, "tally/a").await);
+            };
+            clients.add("a", None, None).await;
+            replicas.only(Some(0), None);
+            clients.add("a", None, None).await;
+            owner(Some(2), Some(0)).await;
+            clients.add("a", None, None).await;
+            owner(None, Some(2)).await;
+            read().await;
+            owner(None, Some(0)).await;
+            read().await;
+            clients.recorder.check()
+        });
+        assert_eq!(checked.is_ok(), holds, "{broken:?}: {checked:?}");
+    }
+}
