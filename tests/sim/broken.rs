@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use remote_object::clock::Instant;
 use remote_object::model::{
     Caps, Cas, Entry, Loaded, ObjectKey, Page, Put, Record, Register, Rev, Scan, Seen, Version,
 };
@@ -244,5 +245,9 @@ impl Peers for BrokenPeers {
             _ => {}
         }
         self.inner.ask(peer, asked)
+    }
+
+    fn explain(&self, peer: &Peer, key: &ObjectKey, deadline: Instant) -> BoxFuture<'static, Result<Bytes>> {
+        self.inner.explain(peer, key, deadline)
     }
 }

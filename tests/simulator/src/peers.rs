@@ -8,11 +8,13 @@ use std::sync::atomic::Ordering::Release;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use remote_object::Error;
 use remote_object::clock::{self, Instant};
 use remote_object::error::{Kind, Outcome};
+use remote_object::model::ObjectKey;
 use remote_object::objects::{Answered, Forward, Forwarded, Peer, Peers, Request};
+use remote_object::{Error, Result};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout_at};
 
@@ -54,6 +56,11 @@ impl Peers for Wires {
                 false => Forwarded::Answered(Err(Error::new(Kind::DeadlineExceeded, "no answer before the deadline"))),
             })
         })
+    }
+
+    /// Nobody explains anything here: the node that is asked says that it reached nobody.
+    fn explain(&self, _: &Peer, _: &ObjectKey, _: Instant) -> BoxFuture<'static, Result<Bytes>> {
+        Box::pin(async { Err(unreached()) })
     }
 }
 
