@@ -177,7 +177,7 @@ pub fn play_all(seeds: &Seeds, setup: impl Fn(u64) -> Setup + Sync) -> All {
                                 silent: Vec::new(),
                                 shortest: String::new(),
                             };
-                            let broken = broken.map_or_else(|_| panicked(), |broken| broken.err().expect("it broke"));
+                            let broken = broken.map_or_else(|_| panicked(), |broken| broken.expect_err("it broke"));
                             if all.broken.as_ref().is_none_or(|(before, _)| seed < *before) {
                                 all.broken = Some((seed, broken));
                             }

@@ -144,7 +144,11 @@ impl Datastore for Line {
             let sent = self.wire.ask(move || what.clone(), Arc::clone(&self.replicas).put(key.clone(), record.clone()));
             if panics {
                 let mut sent = std::pin::pin!(sent);
-                std::future::poll_fn(|cx| Poll::Ready(drop(sent.as_mut().poll(cx)))).await;
+                std::future::poll_fn(|cx| {
+                    let _ = sent.as_mut().poll(cx);
+                    Poll::Ready(())
+                })
+                .await;
                 // As a panic of the driver would be, without its words on stderr.
                 std::panic::resume_unwind(Box::new("a driver with a bug"));
             }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use remote_object::clock;
 use remote_object::model::{Cas, Entry, Item, ObjectKey, Page, Put, Record, Register, Rev, Scan, Version};
 use remote_object::{Error, Result};
 use tokio::sync::mpsc;
@@ -192,7 +193,7 @@ impl Replicas {
         }
         drop(told);
         let quorum = async { heard.recv().await.is_some() && heard.recv().await.is_some() };
-        let end = tokio::time::Instant::now() + REQUEST_MAX;
+        let end = clock::now() + REQUEST_MAX;
         let has = timeout(REQUEST_MAX, quorum).await.unwrap_or(false);
         if !has {
             tokio::time::sleep_until(end).await;
