@@ -3,7 +3,7 @@
 //! states, and when all is well again everything answers. `tests/simulator` is the world they are in.
 //!
 //! That it would notice: [`rules`] breaks from outside what can be broken from there. These were broken in the code by hand, one at
-//! a time, and put back; the seed, counted from zero, is the first that found it out.
+//! a time, and put back; the seed, counted from zero, is the first that found it out in the code of then.
 //!
 //! | broken in the code | seed | found out as |
 //! |---|---|---|
