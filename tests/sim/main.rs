@@ -58,7 +58,6 @@ fn whatever_happens_calls_are_linearizable_and_every_acknowledged_add_is_there_o
 
 /// A driver that panics in a put changes nothing of that.
 #[test]
-#[ignore = "a node falls silent after such a panic, and it is not known yet why"]
 fn a_driver_with_a_bug_does_not_either() {
     let setup = |seed| {
         let setup = Setup::new(seed);

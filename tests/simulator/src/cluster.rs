@@ -242,7 +242,14 @@ impl Cluster {
         loop {
             let machine = Machine::new(self.world.below(u64::MAX));
             let process = Arc::new(Process { node, addr: addr.clone(), machine, service: OnceLock::new() });
-            self.processes()[node].push(Arc::clone(&process));
+            {
+                let mut processes = self.processes();
+                // An address is one process's: whoever comes later cannot listen there, and ends.
+                if processes[node].iter().any(|other| other.addr == addr) {
+                    return;
+                }
+                processes[node].push(Arc::clone(&process));
+            }
             self.world.tell(|| format!("{addr} starts"));
             let builder = self.builder(node, &addr);
             let started = process.machine.spawn(async move { builder.build().await });
