@@ -53,13 +53,13 @@ pub(super) fn measure(plan: &Plan, redis: SocketAddr) -> Result<Kills> {
         let shards: BTreeSet<usize> = owners.shards_of(victim).collect();
         // Those who had asked the victim itself would have to ask another one: here they have.
         let asked: Vec<SocketAddr> = (0..NODES).filter(|at| *at != victim).map(|at| cluster.address(at)).collect();
-        let caller = |(object, request): (usize, &Box<[u8]>)| Caller {
+        let caller = |(object, request)| Caller {
             object,
             // The shards of each owner are asked for at both.
             address: asked[object % asked.len()],
-            request: request.clone(),
+            request,
         };
-        let callers = Callers::start(adds.iter().enumerate().map(caller).collect(), REST);
+        let callers = Callers::start(adds.iter().cloned().enumerate().map(caller).collect(), REST);
         // Connections are made.
         thread::sleep(REST * 2);
         let from = Instant::now();

@@ -179,14 +179,16 @@ mod tests {
 
     #[test]
     fn one_shard_that_waits_too_long_is_one_too_many() {
-        let mut results = Results::default();
-        results.kills = Kills {
-            longest: vec![ms(3000), ms(4000), ms(10_001)],
-            before: vec![ms(2)],
-            meanwhile: vec![ms(4)],
-            ..Kills::default()
+        let results = Results {
+            kills: Kills {
+                longest: vec![ms(3000), ms(4000), ms(10_001)],
+                before: vec![ms(2)],
+                meanwhile: vec![ms(4)],
+                ..Kills::default()
+            },
+            drains: Drains { count: 2, gaps: vec![ms(10), ms(51)], ..Drains::default() },
+            ..Default::default()
         };
-        results.drains = Drains { count: 2, gaps: vec![ms(10), ms(51)], ..Drains::default() };
         let verdicts: Vec<_> = promises(&results).iter().filter_map(Promise::row).map(|row| row[4].clone()).collect();
         assert_eq!(verdicts, ["must", "**no**", "must", "must", "**no**", "must"]);
     }
