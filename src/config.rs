@@ -54,6 +54,8 @@ pub const RELEASE_AFTER: Duration = Duration::from_secs(5);
 pub const FORMAT_AFTER: Duration = Duration::from_secs(30);
 /// From saying that a node leaves to its first release: all others have seen it by then.
 pub const DRAIN_NOTICE: Duration = Duration::from_millis(1500);
+/// For so long a node must have seen the row of a life that is over before it removes it.
+pub const DEAD_ROW_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Objects of which a process knows the current version, for each shared cache.
 pub const INDEX_ENTRIES_MAX: usize = 1 << 20;
 /// An object in a shared cache, in bytes; a larger one is not put there.

@@ -1,4 +1,10 @@
 //! What another node of this cluster asks: the question as it was put there, answered here or not at all.
+//!
+//! With the header `remote-object-relay` it is not for this node: its sender does not reach the one that it is for
+//! (`remote-object-life`), so this one hands it on to that life, as it is but for that header, and once. The answer then says
+//! in `remote-object-relayed` what came of it: `answered` or `elsewhere`, with the other's answer; `unsent`, so that it had
+//! no effect; `lost`, so that nobody knows. A release that knows nothing of this takes it for a question to another life
+//! than its own, and answers 421.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
@@ -6,7 +12,7 @@ use hyper::body::Body;
 
 use super::extract::{Head, query_pairs};
 use super::layers::{Answer, Asked};
-use super::names::{AT, CHAIN, EPOCH, EXPLAIN, KNOWN, LIFE, OWNER_LIFE, RESENT, SECRET, TIER};
+use super::names::{AT, CHAIN, EPOCH, EXPLAIN, KNOWN, LIFE, OWNER_LIFE, RELAY, RELAYED, RESENT, SECRET, TIER};
 use super::problem::Refusal;
 use super::reply::{self, Shape};
 use super::routes::{self, Route};
@@ -14,7 +20,7 @@ use super::stream::Proved;
 use super::{body, explain};
 use crate::error::{Error, Kind, Outcome, Result};
 use crate::model::{ObjectKey, ObjectUri, Version};
-use crate::objects::{Args, Op, Request, Tier, TypeDef, Way};
+use crate::objects::{Args, Forwarded, Op, Reply, Request, Tier, TypeDef, Way};
 
 /// Whether a node of this cluster sends the request: by its certificate where there are certificates, else by the secret.
 pub(crate) fn is_one_of_us(asked: &Asked<'_>) -> bool {
@@ -38,63 +44,81 @@ where
     B::Error: std::fmt::Display,
 {
     let head = Head::read(&asked.parts.headers)?;
-    let (def, key, method) = match routes::parse(path)? {
-        Route::Object(type_name, id) => {
-            let def = &asked.api.type_entry(&type_name)?.def;
-            (def, ObjectKey::new(def.name, &id)?, None)
-        }
-        Route::Method(type_name, id, method) if method == EXPLAIN => {
-            let def = &asked.api.type_entry(&type_name)?.def;
-            return Box::pin(explain::inner(asked, &head, &ObjectKey::new(def.name, &id)?)).await;
-        }
-        Route::Method(type_name, id, method) => {
-            let def = &asked.api.type_entry(&type_name)?.def;
-            (def, ObjectKey::new(def.name, &id)?, Some(method))
-        }
-        _ => return Err(Error::new(Kind::RouteNotFound, "nodes ask each other for objects alone").into()),
+    let route = routes::parse(path)?;
+    if let Route::Method(type_name, id, method) = &route
+        && method == EXPLAIN
+    {
+        let def = &asked.api.type_entry(type_name)?.def;
+        return Box::pin(explain::inner(asked, &head, &ObjectKey::new(def.name, id)?)).await;
+    }
+    let relay = asked.parts.headers.contains_key(RELAY);
+    let forwarded = match read_request(asked, &head, route, body).await {
+        Ok(request) => Box::pin(asked.api.host.answer_peer(request)).await,
+        // What this release does not know the owner may.
+        Err(refusal) if relay => Forwarded::Unsent(Error::new(Kind::WrongNode, refusal.error.message().to_owned())),
+        Err(refusal) => return Err(refusal),
     };
-    let op = read_op(asked, &head, def, method.as_deref(), body).await?;
-    let request = Request {
-        key: key.clone(),
-        op,
-        conditions: head.conditions.clone(),
-        idempotency_key: head.idempotency_key.map(str::to_owned),
-        deadline: asked.deadline(&head),
-        freshness: head.freshness,
-        trace: head.trace.map(Into::into),
-        way: Some(Box::new(read_way(&asked.parts.headers)?)),
-    };
-    match asked.host_answer(request).await {
-        Ok(reply) => {
-            let (at, tier) = (reply.at, reply.tier);
-            let mut answer = reply::response(asked, reply, Shape::default());
-            let headers = answer.headers_mut();
-            let tier = match tier {
-                Tier::L1 => "l1",
-                Tier::Shared(name) => name,
-                Tier::Store => "store",
-            };
-            headers.insert(TIER, HeaderValue::from_static(tier));
-            if let Some(at) = at.and_then(|at| HeaderValue::try_from(at.to_string()).ok()) {
-                headers.insert(AT, at);
-            }
-            Ok(answer)
-        }
-        Err(error) if error.kind() == Kind::WrongNode && error.outcome() != Outcome::NotExecuted => {
-            let what = "the call was undone here; what it asked of other objects may have happened";
-            Err(Error::new(Kind::OutcomeUnknown, what).with_detail(format!("{error:?}")).into())
-        }
-        Err(error) if error.kind() == Kind::WrongNode => {
-            let mut answer = asked.refuse(&error.into());
-            let (owner, epoch) = asked.api.host.owner(&key);
-            if let Some(owner) = owner.and_then(|owner| HeaderValue::try_from(&*owner).ok()) {
+    let came = HeaderValue::from_static(forwarded.name());
+    let mut answer = match forwarded {
+        Forwarded::Answered(Ok(reply)) => answered(asked, reply),
+        Forwarded::Answered(Err(error)) | Forwarded::Unsent(error) => asked.refuse(&error.into()),
+        Forwarded::Elsewhere(owner, epoch) => {
+            let mut answer = asked.refuse(&Error::new(Kind::WrongNode, "another node has this object").into());
+            if let Some(owner) = owner.and_then(|owner| HeaderValue::try_from(owner).ok()) {
                 answer.headers_mut().insert(OWNER_LIFE, owner);
             }
             answer.headers_mut().insert(EPOCH, HeaderValue::from(epoch));
-            Ok(answer)
+            answer
         }
-        Err(error) => Err(error.into()),
+        Forwarded::Lost(error) => {
+            let what = "the call was handed on and not answered: it may have taken effect";
+            let lost = Error::new(Kind::OutcomeUnknown, what).with_detail(format!("{error:?}"));
+            asked.refuse(&lost.with_outcome(Outcome::Unknown).into())
+        }
+    };
+    if relay {
+        answer.headers_mut().insert(RELAYED, came);
     }
+    Ok(answer)
+}
+
+fn answered(asked: &Asked<'_>, reply: Reply) -> Answer {
+    let at = reply.at.and_then(|at| HeaderValue::try_from(at.to_string()).ok());
+    let tier = match reply.tier {
+        Tier::L1 => "l1",
+        Tier::Shared(name) => name,
+        Tier::Store => "store",
+    };
+    let mut answer = reply::response(asked, reply, Shape::default());
+    answer.headers_mut().insert(TIER, HeaderValue::from_static(tier));
+    if let Some(at) = at {
+        answer.headers_mut().insert(AT, at);
+    }
+    answer
+}
+
+async fn read_request<B>(asked: &Asked<'_>, head: &Head<'_>, route: Route<'_>, body: &mut B) -> Result<Request, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin + Send,
+    B::Error: std::fmt::Display,
+{
+    let (type_name, id, method) = match route {
+        Route::Object(type_name, id) => (type_name, id, None),
+        Route::Method(type_name, id, method) => (type_name, id, Some(method)),
+        _ => return Err(Error::new(Kind::RouteNotFound, "nodes ask each other for objects alone").into()),
+    };
+    let def = &asked.api.type_entry(&type_name)?.def;
+    let key = ObjectKey::new(def.name, &id)?;
+    Ok(Request {
+        key,
+        op: read_op(asked, head, def, method.as_deref(), body).await?,
+        conditions: head.conditions.clone(),
+        idempotency_key: head.idempotency_key.map(str::to_owned),
+        deadline: asked.deadline(head),
+        freshness: head.freshness,
+        trace: head.trace.map(Into::into),
+        way: Some(Box::new(read_way(&asked.parts.headers)?)),
+    })
 }
 
 async fn read_op<B>(
@@ -143,5 +167,6 @@ fn read_way(headers: &HeaderMap) -> Result<Way> {
         life: text(LIFE).map(Into::into),
         known: version(KNOWN)?.unwrap_or(Version::new(0, 0)),
         resent: version(RESENT)?,
+        relay: headers.contains_key(RELAY),
     })
 }

@@ -13,7 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::error::{Error, Kind, Result};
-use crate::objects::{CacheCounts, ClusterCounts, ForwardCounts, TypeDef};
+use crate::objects::{CacheCounts, ClusterCounts, Forwards, TypeDef};
 
 /// Upper bounds in seconds: from a view in memory to a call that waits for its deadline.
 const BUCKETS: [f64; 16] =
@@ -95,19 +95,22 @@ struct Cluster {
     nodes: Gauge,
     shards: Gauge,
     forwards: Family<ForwardLabels, Counter>,
+    relays: Family<ForwardLabels, Counter>,
 }
 
 impl Cluster {
-    fn set(&self, counts: ClusterCounts, forwards: &ForwardCounts) {
+    fn set(&self, counts: ClusterCounts, forwards: &Forwards) {
         self.nodes.set(counts.nodes as i64);
         self.shards.set(counts.shards as i64);
-        for (result, count) in [
-            ("answered", &forwards.answered),
-            ("elsewhere", &forwards.elsewhere),
-            ("unsent", &forwards.unsent),
-            ("lost", &forwards.lost),
-        ] {
-            self.forwards.get_or_create(&ForwardLabels { result }).inner().store(count.load(Relaxed), Relaxed);
+        for (family, counts) in [(&self.forwards, &forwards.direct), (&self.relays, &forwards.relayed)] {
+            for (result, count) in [
+                ("answered", &counts.answered),
+                ("elsewhere", &counts.elsewhere),
+                ("unsent", &counts.unsent),
+                ("lost", &counts.lost),
+            ] {
+                family.get_or_create(&ForwardLabels { result }).inner().store(count.load(Relaxed), Relaxed);
+            }
         }
     }
 }
@@ -154,6 +157,8 @@ impl Metrics {
         registry.register("nodes", "Nodes that are up", cluster.nodes.clone());
         registry.register("shards", "Shards that this node has", cluster.shards.clone());
         registry.register("forwards", "Questions to other nodes", cluster.forwards.clone());
+        let help = "Questions that a third node was asked to hand on";
+        registry.register("relays", help, cluster.relays.clone());
         let problems = Kind::ALL.iter().map(|kind| codes.get_or_create_owned(&CodeLabels { code: kind.code() }));
         let problems = problems.collect();
         let other = slot(&requests, &durations, "", "other", "");
@@ -208,11 +213,11 @@ impl Metrics {
     pub(crate) fn text(
         &self,
         caches: &CacheCounts,
-        cluster: Option<(ClusterCounts, &ForwardCounts)>,
+        cluster: Option<(ClusterCounts, &Forwards)>,
         open_metrics: bool,
     ) -> String {
         self.caches.set(caches);
-        let none = ForwardCounts::default();
+        let none = Forwards::default();
         let (counts, forwards) = cluster.unwrap_or((ClusterCounts::default(), &none));
         self.cluster.set(counts, forwards);
         let mut text = String::with_capacity(16 << 10);
@@ -325,8 +330,9 @@ mod tests {
         let _connected = metrics.connect();
         let pool = PoolCounts { pool: "default".into(), stale: 3, servers_open: 1, ..PoolCounts::default() };
         let caches = CacheCounts { l1_hits: 7, l1_misses: 2, pools: vec![pool] };
-        let (cluster, forwards) = (ClusterCounts { nodes: 3, shards: 341 }, ForwardCounts::default());
-        forwards.lost.store(2, Relaxed);
+        let (cluster, forwards) = (ClusterCounts { nodes: 3, shards: 341 }, Forwards::default());
+        forwards.direct.lost.store(2, Relaxed);
+        forwards.relayed.answered.store(5, Relaxed);
         let text = metrics.text(&caches, Some((cluster, &forwards)), false);
         for line in [
             "# TYPE remote_object_requests_total counter",
@@ -341,6 +347,7 @@ mod tests {
             "remote_object_nodes 3",
             "remote_object_shards 341",
             "remote_object_forwards_total{result=\"lost\"} 2",
+            "remote_object_relays_total{result=\"answered\"} 5",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\nin\n{text}");
         }

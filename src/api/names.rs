@@ -33,12 +33,16 @@ pub(crate) const INNER: &str = "/_nodes";
 pub(crate) const SECRET: HeaderName = HeaderName::from_static("remote-object-secret");
 /// Between nodes: the objects whose methods wait for this call, from the root call on, as paths.
 pub(crate) const CHAIN: HeaderName = HeaderName::from_static("remote-object-chain");
-/// Between nodes: the incarnation that is asked.
+/// Between nodes: the incarnation that it is for.
 pub(crate) const LIFE: HeaderName = HeaderName::from_static("remote-object-life");
 /// Between nodes: a version from before all that the call can be; its epoch is that which the sender knows.
 pub(crate) const KNOWN: HeaderName = HeaderName::from_static("remote-object-known");
 /// Between nodes: the call was sent before; a version from before the first time.
 pub(crate) const RESENT: HeaderName = HeaderName::from_static("remote-object-resent");
+/// Between nodes: who gets it is to hand it on to the incarnation that it is for, once, and to nobody else.
+pub(crate) const RELAY: HeaderName = HeaderName::from_static("remote-object-relay");
+/// Between nodes, in the answer to [`RELAY`]: what came of it, `answered`, `elsewhere`, `unsent` or `lost`.
+pub(crate) const RELAYED: HeaderName = HeaderName::from_static("remote-object-relayed");
 /// Between nodes: the version of the object that was read.
 pub(crate) const AT: HeaderName = HeaderName::from_static("remote-object-at");
 /// Between nodes: where the state came from.

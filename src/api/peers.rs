@@ -25,20 +25,22 @@ use tower_service::Service;
 use super::client::{GRACE, REPLY_BYTES_MAX, read_problem, read_tag, write_tags};
 use super::names::{
     AT, CHAIN, EPOCH, EXPLAIN, IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, INNER, JSON, KNOWN, LIFE, OWNER_LIFE,
-    PROBLEM_JSON, REQUEST_TIMEOUT, RESENT, SECRET, TIER, TRACEPARENT,
+    PROBLEM_JSON, RELAY, RELAYED, REQUEST_TIMEOUT, RESENT, SECRET, TIER, TRACEPARENT,
 };
 #[cfg(feature = "tls")]
 use super::tls::{Connector, PeerTls};
 use crate::clock::{self, Instant};
 use crate::config::Config;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Outcome, Result};
 use crate::model::{ObjectKey, Version};
 use crate::objects::{Forward, Forwarded, Op, Peer, Peers, Reply, Success, Tier, WireArgs};
 
 /// How long a connection to another node may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often a connection is tried that has been silent, and how long the answer may take.
-const PING: Duration = Duration::from_secs(2);
+/// How often a connection is tried that has been silent, and how long the answer may take. After both together it counts as
+/// broken, and calls go another way: one that is sent before is lost.
+const PING: Duration = Duration::from_secs(1);
+const PONG_MAX: Duration = Duration::from_secs(2);
 /// A connection that was not used for so long is about to be closed by the other end.
 const UNUSED_MAX: Duration = Duration::from_secs(60);
 /// What may be under way of one answer, and of all on a connection, in bytes.
@@ -88,11 +90,13 @@ impl Nodes {
     }
 }
 
+fn unreached(addr: &str, detail: &str) -> Error {
+    Error::new(Kind::WrongNode, "the node that has the object cannot be reached")
+        .with_detail(format!("{addr}: {detail}"))
+}
+
 async fn connect(mut connector: Connector, addr: Arc<str>) -> Result<SendRequest<Full<Bytes>>> {
-    let failed = |detail: String| {
-        Error::new(Kind::WrongNode, "the node that has the object cannot be reached")
-            .with_detail(format!("{addr}: {detail}"))
-    };
+    let failed = |detail: String| unreached(&addr, &detail);
     let uri: Uri = addr.parse().map_err(|error| failed(format!("{error}")))?;
     let made = async {
         poll_fn(|cx| connector.poll_ready(cx)).await.map_err(|error| failed(format!("{error:?}")))?;
@@ -100,7 +104,7 @@ async fn connect(mut connector: Connector, addr: Arc<str>) -> Result<SendRequest
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder.timer(TokioTimer::new());
         builder.initial_stream_window_size(WINDOW).initial_connection_window_size(16 * WINDOW);
-        builder.keep_alive_interval(PING).keep_alive_timeout(PING);
+        builder.keep_alive_interval(PING).keep_alive_timeout(PONG_MAX);
         builder.handshake(io).await.map_err(|error| failed(format!("{error:?}")))
     };
     let late = |_| failed("no connection in time".into());
@@ -128,9 +132,9 @@ fn connector(_: &Config) -> Result<Connector> {
 impl Peers for Nodes {
     fn ask(&self, peer: &Peer, asked: Forward) -> BoxFuture<'static, Forwarded> {
         let edit = !asked.op.is_view();
-        let deadline = asked.deadline;
+        let (deadline, relay) = (asked.deadline, asked.way.relay);
         let (connecting, addr) = (self.connection(&peer.addr), Arc::clone(&peer.addr));
-        let sent = Arc::clone(&asked.sent);
+        let (sent, begun, addr_asked) = (Arc::clone(&asked.sent), Arc::clone(&asked.sent), Arc::clone(&addr));
         let request = request(&addr, asked, &self.secret);
         Box::pin(async move {
             let request = match request {
@@ -149,11 +153,16 @@ impl Peers for Nodes {
                 };
                 let (head, body) = response.into_parts();
                 match Limited::new(body, REPLY_BYTES_MAX).collect().await {
+                    Ok(body) if relay => read_relayed(&addr, head.status, &head.headers, body.to_bytes(), edit),
                     Ok(body) => read(&addr, head.status, &head.headers, body.to_bytes(), edit),
                     Err(error) => Forwarded::Lost(Error::store(format!("the answer of {addr} broke off: {error}"))),
                 }
             };
             let late = || match edit {
+                // Its time went by before there was a connection.
+                true if !begun.load(Ordering::Acquire) => {
+                    Forwarded::Unsent(unreached(&addr_asked, "no connection in time"))
+                }
                 true => Forwarded::Lost(Error::store("the node that was asked did not answer before the deadline")),
                 false => Forwarded::Answered(Err(Error::new(
                     Kind::DeadlineExceeded,
@@ -251,17 +260,19 @@ fn request(addr: &str, asked: Forward, secret: &HeaderValue) -> Result<Request<F
     if let Some(version) = asked.way.resent {
         request = request.header(RESENT, version.to_string());
     }
+    if asked.way.relay {
+        request = request.header(RELAY, HeaderValue::from_static("1"));
+    }
     request.body(Full::new(body)).map_err(|error| Error::internal(format!("the call cannot be sent on: {error}")))
 }
 
 /// Whether it was sent at all decides what may have become of it.
 fn unanswered(addr: &str, error: &TrySendError<Request<Full<Bytes>>>) -> Forwarded {
-    let detail = format!("{addr}: {:?}", error.error());
+    let detail = format!("{:?}", error.error());
     if error.message().is_some() || was_not_begun(error.error()) {
-        let what = "the node that has the object cannot be reached";
-        Forwarded::Unsent(Error::new(Kind::WrongNode, what).with_detail(detail))
+        Forwarded::Unsent(unreached(addr, &detail))
     } else {
-        Forwarded::Lost(Error::store(detail))
+        Forwarded::Lost(Error::store(format!("{addr}: {detail}")))
     }
 }
 
@@ -273,6 +284,26 @@ fn was_not_begun(error: &(dyn std::error::Error + 'static)) -> bool {
             error.reason() == Some(h2::Reason::REFUSED_STREAM)
                 || (error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR))
         })
+}
+
+/// What came of a question that the node at `addr` was to hand on.
+fn read_relayed(addr: &str, status: StatusCode, headers: &HeaderMap, body: Bytes, edit: bool) -> Forwarded {
+    let unsent = |detail: String| {
+        let what =
+            "the node that has the object is reached neither by this one nor by the one that was to hand the call on";
+        Forwarded::Unsent(Error::new(Kind::WrongNode, what).with_detail(format!("{addr}: {detail}")))
+    };
+    match headers.get(RELAYED).and_then(|came| came.to_str().ok()) {
+        Some("unsent") => unsent(String::from_utf8_lossy(&body).into_owned()),
+        Some("lost") => Forwarded::Lost(Error::store(format!("{addr} handed the call on, and had no answer"))),
+        Some(_) => read(addr, status, headers, body, edit),
+        // An answer of its own, as of a release that hands nothing on.
+        None => match read(addr, status, headers, body, edit) {
+            Forwarded::Elsewhere(..) => unsent("it hands nothing on".to_owned()),
+            Forwarded::Answered(Err(error)) if error.outcome() == Outcome::NotExecuted => unsent(format!("{error:?}")),
+            forwarded => forwarded,
+        },
+    }
 }
 
 fn read(addr: &str, status: StatusCode, headers: &HeaderMap, body: Bytes, edit: bool) -> Forwarded {

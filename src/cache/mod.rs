@@ -163,6 +163,14 @@ impl Cache {
         self.store.cas(register, seen, new).await
     }
 
+    /// See [`Datastore::remove`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn remove(&self, register: &Register, seen: &Rev) -> Result<bool> {
+        self.store.remove(register, seen).await
+    }
+
     /// An object's record as it is in the store now: from a shared cache if that has the current version, else from the
     /// store. `from_store`: from there in any case.
     ///

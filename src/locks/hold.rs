@@ -14,6 +14,8 @@ pub struct Hold {
     pub(super) epoch: u32,
     /// The incarnation it was taken by: only its row can confirm what is done under it.
     pub(super) life: Arc<str>,
+    /// The mark of the shard's row as the take left it.
+    pub(super) rev: Rev,
     next: AtomicU64,
     over: AtomicBool,
     /// It is being given back: no turn begins under it.
@@ -65,11 +67,12 @@ pub enum Commit {
 const SEQ_MAX: u64 = (1 << 32) - (1 << 24);
 
 impl Hold {
-    pub(super) fn new(id: u64, epoch: u32, life: Arc<str>) -> Self {
+    pub(super) fn new(id: u64, epoch: u32, rev: Rev, life: Arc<str>) -> Self {
         Self {
             id,
             epoch,
             life,
+            rev,
             next: AtomicU64::new(1),
             over: AtomicBool::new(false),
             closing: AtomicBool::new(false),

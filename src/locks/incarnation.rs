@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::formats;
 use super::members::read_up;
-use super::registers::{NodeRow, NodeState, change, read};
+use super::registers::{NodeRow, NodeState, change, change_seen, read};
 use super::route::owned_by;
 use crate::cache::Cache;
 use crate::clock;
 use crate::error::{Error, Result};
-use crate::model::Register;
+use crate::model::{Register, Rev};
 
 /// A node whose beat stands still for so long may be killed by those whose own beats were applied meanwhile.
 pub(super) const WATCH: Duration = Duration::from_secs(3);
@@ -27,12 +27,12 @@ pub struct NodeId {
     pub format: u32,
 }
 
-/// Ends every life of this host that is still called up, and begins a new one.
+/// Ends every life of this host that is still called up, and begins a new one: its row, as the first beat leaves it.
 ///
 /// # Errors
 /// `config` when another process has this host's name, and lives, or records are of a format that this one does not read;
 /// `store-unavailable`.
-pub(super) async fn join(cache: &Cache, id: &str, node: &NodeId, leaving: bool) -> Result<()> {
+pub(super) async fn join(cache: &Cache, id: &str, node: &NodeId, leaving: bool) -> Result<(NodeRow, Rev)> {
     let rows = read_up(cache).await?;
     let (own, others): (Vec<_>, Vec<_>) =
         rows.into_iter().filter(|(_, row)| row.name == node.name).partition(|(_, row)| row.addr == node.addr);
@@ -69,14 +69,19 @@ pub(super) async fn join(cache: &Cache, id: &str, node: &NodeId, leaving: bool) 
         return Err(error);
     }
     let dead = || Error::store("this life was declared dead before it had begun");
-    beat(cache, id).await?.map(|_| ()).ok_or_else(dead)
+    beat(cache, id, None).await?.ok_or_else(dead)
 }
 
-/// Says that this life is about to end: it should get no shards any more.
-pub(super) async fn drain(cache: &Cache, id: &str) -> Result<()> {
-    change(cache, &Register::node(id), |found: Option<&NodeRow>| match found {
-        Some(row) if row.state == NodeState::Up => Some(NodeRow { drain: true, ..row.clone() }),
-        _ => None,
+/// Whether a row says that the life of this process is up which has beaten so often. A row that is gone may come back as it was
+/// before the first beat: its insert, sent again since nobody had answered it, and long under way.
+fn lives(row: &NodeRow, beats: u64) -> bool {
+    row.state == NodeState::Up && row.beat >= beats
+}
+
+/// Says that this life, which has beaten so often, is about to end: it should get no shards any more.
+pub(super) async fn drain(cache: &Cache, id: &str, beats: u64) -> Result<()> {
+    change(cache, &Register::node(id), |found: Option<&NodeRow>| {
+        found.filter(|row| lives(row, beats)).map(|row| NodeRow { drain: true, ..row.clone() })
     })
     .await
     .map(|_| ())
@@ -85,7 +90,11 @@ pub(super) async fn drain(cache: &Cache, id: &str) -> Result<()> {
 /// Writes `dead` with a write of our own that was applied: a `dead` that was only read may be known to one replica, and
 /// its victim would go on confirming.
 pub(super) async fn kill(cache: &Cache, register: &Register, killer: &str) -> Result<()> {
-    change(cache, register, |found: Option<&NodeRow>| {
+    kill_seen(cache, register, read(cache, register).await?, killer).await
+}
+
+async fn kill_seen(cache: &Cache, register: &Register, seen: Option<(NodeRow, Rev)>, killer: &str) -> Result<()> {
+    change_seen(cache, register, seen, |found: Option<&NodeRow>| {
         let mut row = found.cloned().unwrap_or_else(|| NodeRow {
             state: NodeState::Dead,
             name: String::new(),
@@ -123,20 +132,24 @@ pub(super) async fn kill_still(cache: &Cache, id: &str, beat: u64, killer: &str)
     Ok(is_ours)
 }
 
-/// One beat: the number it now has, or `None` when this life is over.
-pub(super) async fn beat(cache: &Cache, id: &str) -> Result<Option<u64>> {
-    let row = change(cache, &Register::node(id), |found: Option<&NodeRow>| match found {
-        Some(row) if row.state == NodeState::Up => Some(NodeRow { beat: row.beat + 1, ..row.clone() }),
-        _ => None,
-    })
-    .await?;
-    Ok(row.filter(|row| row.state == NodeState::Up).map(|row| row.beat))
+/// One beat: the row as it now is, or `None` when this life is over. `last`: as the last beat left it; without one it is read.
+pub(super) async fn beat(cache: &Cache, id: &str, last: Option<(NodeRow, Rev)>) -> Result<Option<(NodeRow, Rev)>> {
+    let register = Register::node(id);
+    let beats = last.as_ref().map_or(0, |(row, _)| row.beat);
+    let found = match last {
+        None => read(cache, &register).await?,
+        last => last,
+    };
+    let after = change_seen(cache, &register, found, |found: Option<&NodeRow>| {
+        found.filter(|row| lives(row, beats)).map(|row| NodeRow { beat: row.beat + 1, ..row.clone() })
+    });
+    Ok(after.await?.filter(|(row, _)| lives(row, beats)))
 }
 
-/// Whether this life is still up, by a read.
-pub(super) async fn is_up(cache: &Cache, id: &str) -> Result<bool> {
+/// Whether this life, which has beaten so often, is still up, by a read.
+pub(super) async fn is_up(cache: &Cache, id: &str, beats: u64) -> Result<bool> {
     let row = read::<NodeRow>(cache, &Register::node(id)).await?;
-    Ok(row.is_some_and(|(row, _)| row.state == NodeState::Up))
+    Ok(row.is_some_and(|(row, _)| lives(&row, beats)))
 }
 
 /// Sees to it that `owner` can confirm nothing any more, so that its shards may be taken: it is dead, or an earlier life of
@@ -150,6 +163,6 @@ pub(super) async fn bury(cache: &Cache, owner: &str, name: &str) -> Result<()> {
         Some((row, _)) if row.state == NodeState::Up && row.name != name => {
             Err(owned_by(&row.name).with_detail(format!("{} ({owner}) is called up", row.name)))
         }
-        _ => kill(cache, &register, name).await,
+        found => kill_seen(cache, &register, found, name).await,
     }
 }

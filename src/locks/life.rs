@@ -13,6 +13,7 @@ use super::route::moving;
 use super::shards::Locks;
 use crate::clock::{self, Random};
 use crate::error::{Kind, Result};
+use crate::model::Rev;
 
 impl Locks {
     /// The life of now, put into the register if it is not there yet.
@@ -26,13 +27,16 @@ impl Locks {
             return Err(moving());
         }
         if joined.as_ref() != Some(&life) {
-            if let Err(error) = incarnation::join(&self.cache, &life, &self.node, self.leaving.load(Relaxed)).await {
-                // Its row may stand there, or come later: what is tried next is another life.
-                self.renew(&life);
-                if error.kind() == Kind::Config {
-                    self.stop(error.clone());
+            match incarnation::join(&self.cache, &life, &self.node, self.leaving.load(Relaxed)).await {
+                Ok(last) => self.note_beat(&life, last),
+                Err(error) => {
+                    // Its row may stand there, or come later: what is tried next is another life.
+                    self.renew(&life);
+                    if error.kind() == Kind::Config {
+                        self.stop(error.clone());
+                    }
+                    return Err(error);
                 }
-                return Err(error);
             }
             tracing::info!(incarnation = &*life, node = self.node.name, address = self.node.addr, "joined");
             *joined = Some(Arc::clone(&life));
@@ -43,6 +47,22 @@ impl Locks {
 
     pub(super) fn life(&self) -> Arc<str> {
         Arc::clone(&self.life.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note_beat(&self, life: &Arc<str>, last: (NodeRow, Rev)) {
+        *self.beaten.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(life), last));
+    }
+
+    /// The row of this life as the last beat left it.
+    fn last_beat(&self, life: &str) -> Option<(NodeRow, Rev)> {
+        let beaten = self.beaten.lock().unwrap_or_else(PoisonError::into_inner);
+        beaten.as_ref().filter(|(of, _)| **of == *life).map(|(_, last)| last.clone())
+    }
+
+    /// How often this life has beaten, at the least: whoever takes shards has beaten once.
+    pub(super) fn beats(&self, life: &str) -> u64 {
+        let beaten = self.beaten.lock().unwrap_or_else(PoisonError::into_inner);
+        beaten.as_ref().filter(|(of, _)| **of == *life).map_or(1, |(_, (row, _))| row.beat)
     }
 
     /// Another life instead of this one, unless there is one already.
@@ -86,10 +106,13 @@ impl Locks {
     /// One beat, and a look at the others: those that stand still are declared dead.
     async fn beat(self: &Arc<Self>, watch: &mut Watch) -> Result<()> {
         let life = self.joined_life().await?;
-        if incarnation::beat(&self.cache, &life).await?.is_none() {
-            self.fenced(&life);
-            watch.forget();
-            return Ok(());
+        match incarnation::beat(&self.cache, &life, self.last_beat(&life)).await? {
+            Some(last) => self.note_beat(&life, last),
+            None => {
+                self.fenced(&life);
+                watch.forget();
+                return Ok(());
+            }
         }
         let began = clock::now();
         let mut rows = read_up(&self.cache).await?;
@@ -117,7 +140,7 @@ impl Locks {
     pub(super) async fn say_leaving(&self) -> Result<()> {
         self.leaving.store(true, Relaxed);
         let life = self.life();
-        incarnation::drain(&self.cache, &life).await?;
+        incarnation::drain(&self.cache, &life, self.beats(&life)).await?;
         self.see(&read_up(&self.cache).await?);
         Ok(())
     }

@@ -9,10 +9,11 @@ use tokio::sync::futures::Notified;
 use super::desired::desired;
 use super::incarnation::WATCH;
 use super::registers::{NodeRow, NodeState};
+use super::route::Peer;
 use crate::cache::Cache;
 use crate::clock::Instant;
 use crate::error::Result;
-use crate::model::{Item, Register, Scan};
+use crate::model::{Entry, Item, Register, Scan, Version};
 
 /// Rows of one page of a scan.
 const PAGE: usize = 500;
@@ -26,6 +27,18 @@ pub(super) struct Node {
     /// Where other nodes reach it; empty when they do not.
     pub(super) addr: Arc<str>,
     row: NodeRow,
+}
+
+impl Node {
+    /// Whether others can ask it, and it is not about to leave.
+    pub(super) fn stays(&self) -> bool {
+        !self.row.drain && !self.addr.is_empty()
+    }
+
+    /// As one to be asked for an object of which that version is known.
+    pub(super) fn peer(&self, known: Version) -> Peer {
+        Peer { id: Arc::clone(&self.id), addr: Arc::clone(&self.addr), known }
+    }
 }
 
 /// The nodes that are up, as they were a moment ago.
@@ -50,7 +63,7 @@ impl Members {
             })
             .collect();
         up.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-        let may = |node: &&Node| !node.row.drain && (!node.addr.is_empty() || *node.id == *me);
+        let may = |node: &&Node| node.stays() || *node.id == *me && !node.row.drain;
         let of_name: HashMap<&str, usize> =
             up.iter().enumerate().filter(|(_, node)| may(node)).map(|(at, node)| (&*node.name, at)).collect();
         let find = |shard| desired(of_name.keys().copied(), shard).and_then(|name| of_name.get(name).copied());
@@ -61,6 +74,10 @@ impl Members {
     /// What they were made of.
     pub(super) fn rows(&self) -> impl Iterator<Item = (String, NodeRow)> {
         self.up.iter().map(|node| (node.id.to_string(), node.row.clone()))
+    }
+
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.up.iter()
     }
 
     /// The node whose life this is, if it is up.
@@ -75,7 +92,7 @@ impl Members {
 
     /// Whether anybody but `me` may have shards.
     pub(super) fn has_others(&self, me: &str) -> bool {
-        self.up.iter().any(|node| *node.id != *me && !node.row.drain && !node.addr.is_empty())
+        self.up.iter().any(|node| *node.id != *me && node.stays())
     }
 }
 
@@ -113,8 +130,8 @@ impl Known {
 /// The rows of all that are up. A listing may be of before: it is a hint.
 pub(super) async fn read_up(cache: &Cache) -> Result<Vec<(String, NodeRow)>> {
     let mut found = Vec::new();
-    each_register(cache, "node/", |id, value| {
-        if let Ok(row) = serde_json::from_slice::<NodeRow>(value)
+    each_register(cache, "node/", |id, entry| {
+        if let Ok(row) = serde_json::from_slice::<NodeRow>(&entry.value)
             && row.state == NodeState::Up
         {
             found.push((id.to_owned(), row));
@@ -124,8 +141,8 @@ pub(super) async fn read_up(cache: &Cache) -> Result<Vec<(String, NodeRow)>> {
     Ok(found)
 }
 
-/// Calls `see` with what follows the prefix in each register's name, and its value.
-pub(super) async fn each_register(cache: &Cache, prefix: &str, mut see: impl FnMut(&str, &[u8])) -> Result<()> {
+/// Calls `see` with what follows the prefix in each register's name, and what it holds.
+pub(super) async fn each_register(cache: &Cache, prefix: &str, mut see: impl FnMut(&str, &Entry)) -> Result<()> {
     let scan = Scan::Registers(prefix.into());
     let mut after = None;
     loop {
@@ -133,7 +150,7 @@ pub(super) async fn each_register(cache: &Cache, prefix: &str, mut see: impl FnM
         for item in &page.items {
             let Item::Register(register, entry) = item else { continue };
             if let Some(rest) = Register::name(register).strip_prefix(prefix) {
-                see(rest, &entry.value);
+                see(rest, entry);
             }
         }
         after = page.next;

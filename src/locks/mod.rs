@@ -21,6 +21,8 @@ mod moves;
 #[cfg(feature = "cli")]
 mod raise;
 mod registers;
+mod relay;
+mod remnants;
 mod route;
 mod shards;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 
-use super::registers::{ShardRow, change};
+use super::registers::{ShardRow, change_seen};
 use super::shards::Locks;
 use crate::clock::{self, Instant};
 use crate::config::{DRAIN_NOTICE, MAP_REFRESH, RELEASE_AFTER};
@@ -78,9 +78,14 @@ impl Locks {
     }
 
     async fn sweep_once(&self, look: bool, settled: bool) {
-        if look && let Err(error) = self.map.refresh(&self.cache).await {
-            tracing::warn!(?error, "the owners of shards cannot be read");
-            return;
+        if look {
+            if let Err(error) = self.map.refresh(&self.cache).await {
+                tracing::warn!(?error, "the owners of shards cannot be read");
+                return;
+            }
+            if let Err(error) = self.remove_remnants().await {
+                tracing::warn!(?error, "what lives have left that are over could not be removed");
+            }
         }
         let members = self.members.get();
         let me = self.life();
@@ -138,7 +143,10 @@ impl Locks {
         self.holds.write().unwrap_or_else(PoisonError::into_inner)[shard as usize] = None;
         let mine = ShardRow { owner: Some(hold.life.to_string()), epoch: hold.epoch };
         let free = ShardRow { owner: None, epoch: hold.epoch };
-        change(&self.cache, &Register::shard(shard), |found| (found == Some(&mine)).then(|| free.clone())).await?;
+        // As it was left by the take, unless somebody has changed it since, and then it is read.
+        let seen = Some((mine.clone(), hold.rev.clone()));
+        let propose = |found: Option<&ShardRow>| (found == Some(&mine)).then(|| free.clone());
+        change_seen(&self.cache, &Register::shard(shard), seen, propose).await?;
         self.map.learn(shard, None, hold.epoch);
         tracing::info!(shard, epoch = hold.epoch, owner = &*hold.life, why, "gave a shard back");
         Ok(())

@@ -78,7 +78,23 @@ pub(super) async fn read<T: DeserializeOwned>(cache: &Cache, register: &Register
 ///
 /// After an unknown answer the register is read again. If one of our own proposals stands there it is written once more
 /// over itself, until one answer says that it was applied: a value that was only read proves nothing about a quorum.
-pub(super) async fn change<T, F>(cache: &Cache, register: &Register, mut propose: F) -> Result<Option<T>>
+pub(super) async fn change<T, F>(cache: &Cache, register: &Register, propose: F) -> Result<Option<T>>
+where
+    T: Serialize + DeserializeOwned + PartialEq + Clone,
+    F: FnMut(Option<&T>) -> Option<T>,
+{
+    let found = read::<T>(cache, register).await?;
+    Ok(change_seen(cache, register, found, propose).await?.map(|(row, _)| row))
+}
+
+/// The same, of a register that was read before, and with the mark of what stands there now: what has changed since then
+/// refuses the change, and is read.
+pub(super) async fn change_seen<T, F>(
+    cache: &Cache,
+    register: &Register,
+    mut found: Option<(T, Rev)>,
+    mut propose: F,
+) -> Result<Option<(T, Rev)>>
 where
     T: Serialize + DeserializeOwned + PartialEq + Clone,
     F: FnMut(Option<&T>) -> Option<T>,
@@ -86,16 +102,15 @@ where
     let give_up = clock::now() + TRY_MAX;
     let mut proposed: Vec<T> = Vec::new();
     loop {
-        let found = read::<T>(cache, register).await?;
         let (row, rev) = match &found {
             Some((row, rev)) => (Some(row), Some(rev)),
             None => (None, None),
         };
         let ours = row.filter(|row| proposed.contains(row));
-        let Some(new) = ours.cloned().or_else(|| propose(row)) else { return Ok(row.cloned()) };
+        let Some(new) = ours.cloned().or_else(|| propose(row)) else { return Ok(found) };
         let bytes = serde_json::to_vec(&new).map_err(|error| Error::internal(error.to_string()))?;
         match cache.cas(register, rev, &bytes).await {
-            Cas::Applied(_) => return Ok(Some(new)),
+            Cas::Applied(rev) => return Ok(Some((new, rev))),
             Cas::Mismatch => {}
             Cas::Unknown(error) => {
                 if !proposed.contains(&new) {
@@ -110,5 +125,6 @@ where
         if clock::now() >= give_up {
             return Err(Error::store(format!("the register {} did not come to rest", register.name())));
         }
+        found = read::<T>(cache, register).await?;
     }
 }

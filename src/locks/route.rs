@@ -58,10 +58,16 @@ impl Map {
         }
     }
 
+    /// Whether a shard is known to be of this life, be it over or not.
+    pub(super) fn names(&self, life: &str) -> bool {
+        let map = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        map.iter().any(|seen| seen.owner.as_deref() == Some(life))
+    }
+
     /// Reads all registers of shards.
     pub(super) async fn refresh(&self, cache: &Cache) -> Result<()> {
-        each_register(cache, "shard/", |number, value| {
-            if let (Ok(number), Ok(row)) = (number.parse(), serde_json::from_slice::<ShardRow>(value)) {
+        each_register(cache, "shard/", |number, entry| {
+            if let (Ok(number), Ok(row)) = (number.parse(), serde_json::from_slice::<ShardRow>(&entry.value)) {
                 self.learn(number, row.owner.as_deref(), row.epoch);
             }
         })
@@ -134,11 +140,7 @@ impl Locks {
         if node.addr.is_empty() {
             return Err(owned_by(&node.name).with_detail(format!("{} has no address to be asked at", node.name)));
         }
-        Ok(Place::There(Peer {
-            id: Arc::clone(&node.id),
-            addr: Arc::clone(&node.addr),
-            known: Version::new(seen.epoch, 0),
-        }))
+        Ok(Place::There(node.peer(Version::new(seen.epoch, 0))))
     }
 
     /// The version before all that a call can have that is run here from now on.

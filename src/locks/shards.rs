@@ -14,13 +14,15 @@ use super::incarnation::{self, NodeId};
 use super::life::{keep_beating, new_life};
 use super::members::Known;
 use super::moves::Moves;
-use super::registers::{ClusterRow, ShardRow, change, read};
+use super::registers::{ClusterRow, NodeRow, ShardRow, change, change_seen, read};
+use super::relay::Relays;
+use super::remnants::Remnants;
 use super::route::{Map, moving, owned_by};
 use crate::cache::{Cache, CacheCounts, Found, Published};
 use crate::clock::{self, Instant, Random};
 use crate::config::SHARDS;
 use crate::error::{Error, Kind, Result};
-use crate::model::{Caps, ObjectKey, Ordering, Page, Register, Scan};
+use crate::model::{Caps, ObjectKey, Ordering, Page, Register, Rev, Scan};
 
 /// Who owns what, as far as this process is concerned.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub struct Locks {
     pub(super) holds: RwLock<Vec<Option<Arc<Hold>>>>,
     /// One take or release at a time a shard.
     pub(super) taking: Vec<tokio::sync::Mutex<()>>,
+    /// The row of a life as its last beat left it.
+    pub(super) beaten: Mutex<Option<(Arc<str>, (NodeRow, Rev))>>,
     /// Other lives that a write of this process ended: once each, however many shards they had.
     pub(super) buried: Mutex<HashMap<String, Arc<OnceCell<()>>>>,
     next_hold: AtomicU64,
@@ -45,6 +49,8 @@ pub struct Locks {
     /// The nodes that are up, as of the last beat.
     pub(super) members: Known,
     pub(super) map: Map,
+    pub(super) relays: Relays,
+    pub(super) remnants: Remnants,
     pub(super) moves: Moves,
     /// This process leaves: it takes no shard any more.
     pub(super) leaving: AtomicBool,
@@ -95,12 +101,15 @@ impl Locks {
             joined: tokio::sync::Mutex::new(None),
             holds: RwLock::new(vec![None; cluster.shards as usize]),
             taking: (0..cluster.shards).map(|_| tokio::sync::Mutex::new(())).collect(),
+            beaten: Mutex::new(None),
             buried: Mutex::default(),
             next_hold: AtomicU64::new(1),
             rounds: Arc::default(),
             confirmed: Mutex::new(None),
             members: Known::default(),
             map: Map::new(cluster.shards),
+            relays: Relays::default(),
+            remnants: Remnants::default(),
             moves: Moves::default(),
             leaving: AtomicBool::new(false),
             left: AtomicBool::new(false),
@@ -171,7 +180,8 @@ impl Locks {
         }
         let me = self.joined_life().await?;
         let register = Register::shard(shard);
-        let before = read::<ShardRow>(&self.cache, &register).await?.map(|(row, _)| row);
+        let found = read::<ShardRow>(&self.cache, &register).await?;
+        let before = found.as_ref().map(|(row, _)| row.clone());
         if let Some(row) = &before {
             self.map.learn(shard, row.owner.as_deref(), row.epoch);
         }
@@ -186,15 +196,15 @@ impl Locks {
         let mine = ShardRow { owner: Some(me.to_string()), epoch };
         // An earlier try may have landed late: what was only read is written once more.
         let may = |found: Option<&ShardRow>| found == before.as_ref() || found == Some(&mine);
-        let after = change(&self.cache, &register, |found| may(found).then(|| mine.clone())).await?;
-        if let Some(row) = &after {
+        let after = change_seen(&self.cache, &register, found, |found| may(found).then(|| mine.clone())).await?;
+        if let Some((row, _)) = &after {
             self.map.learn(shard, row.owner.as_deref(), row.epoch);
         }
-        if after.as_ref() != Some(&mine) {
+        let Some((_, rev)) = after.filter(|(row, _)| *row == mine) else {
             return Err(Error::new(Kind::WrongNode, "another node took this object's shard at the same time"));
-        }
+        };
         let id = self.next_hold.fetch_add(1, Relaxed);
-        let hold = Arc::new(Hold::new(id, epoch, Arc::clone(&me)));
+        let hold = Arc::new(Hold::new(id, epoch, rev, Arc::clone(&me)));
         let mut holds = self.holds.write().unwrap_or_else(PoisonError::into_inner);
         // Fenced while it was being taken: the row names a life that is over.
         if *self.life() != *me {
@@ -335,7 +345,9 @@ impl Locks {
         let began = clock::now();
         let mut pause = RETRY_FIRST;
         loop {
-            match incarnation::is_up(&self.cache, &life).await {
+            // Those that were applied before the read begins: it shows them.
+            let beats = self.beats(&life);
+            match incarnation::is_up(&self.cache, &life, beats).await {
                 Ok(true) => return Confirmed::Up(life),
                 Ok(false) => return Confirmed::Fenced(life),
                 Err(error) if began.elapsed() > CONFIRM_MAX => return Confirmed::Silent(error),

@@ -15,9 +15,10 @@ use super::failure::{CallError, RemoteError};
 use super::mailbox::Mailboxes;
 use super::object::TypeDef;
 use super::registry::Registry;
+use super::relay::Forwards;
 use super::remote::Authorities;
 use super::request::{Answered, Freshness, Listed, Op, Request};
-use super::route::{ForwardCounts, Peers, Routed, no_owner};
+use super::route::{Peers, Routed, no_owner};
 use super::turn::Sizes;
 use super::waits::Waits;
 use crate::clock::{self, Instant};
@@ -40,7 +41,7 @@ pub(super) struct Core {
     pub(super) waits: Waits,
     pub(super) elsewhere: Option<Arc<dyn Elsewhere>>,
     pub(super) peers: Option<Arc<dyn Peers>>,
-    pub(super) forwards: ForwardCounts,
+    pub(super) forwards: Forwards,
     pub(super) draining: AtomicBool,
     retiring: AtomicBool,
     /// The objects are another process's to have: nothing is begun any more.
@@ -80,7 +81,7 @@ impl Host {
             waits: Waits::default(),
             elsewhere,
             peers,
-            forwards: ForwardCounts::default(),
+            forwards: Forwards::default(),
             draining: AtomicBool::new(false),
             retiring: AtomicBool::new(false),
             left: AtomicBool::new(false),
@@ -294,7 +295,7 @@ impl Host {
     #[doc(hidden)]
     /// The cluster in numbers, and what came of the questions to other nodes; none where one process owns the store.
     #[must_use]
-    pub fn cluster_counts(&self) -> Option<(ClusterCounts, &ForwardCounts)> {
+    pub fn cluster_counts(&self) -> Option<(ClusterCounts, &Forwards)> {
         Some((self.0.locks.cluster_counts()?, &self.0.forwards))
     }
 

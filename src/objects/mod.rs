@@ -23,6 +23,7 @@ mod mailbox;
 mod object;
 mod record;
 mod registry;
+mod relay;
 mod remote;
 mod request;
 mod route;
@@ -49,8 +50,9 @@ pub(crate) use json::{check as check_json, is_blank};
 pub use object::{Method, Options, Param, RemoteMethods, RemoteObject, RemoteState, Run, State, TypeDef};
 pub(crate) use record::FORMAT;
 pub use registry::{Registration, Registry};
+pub use relay::{ForwardCounts, Forwards};
 pub use remote::{Authorities, Remote};
 pub use request::{Answered, Conditions, Freshness, Listed, Op, Reply, Request, Success, Tags};
-pub use route::{Forward, ForwardCounts, Forwarded, Peers, Way};
+pub use route::{Forward, Forwarded, Peers, Way};
 #[cfg(feature = "cli")]
 pub(crate) use story::{Agreement, Copied, Memory, Story, tell};

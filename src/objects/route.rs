@@ -1,7 +1,7 @@
 //! Which node answers: this one, or another that is asked once (rules R11 and R12).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,7 +26,8 @@ const UNREACHED_GROWS: (u32, Duration) = (4, Duration::from_millis(400));
 
 /// How other nodes of this cluster are asked.
 pub trait Peers: std::fmt::Debug + Send + Sync {
-    /// Sends the question to a node and waits for its answer until the deadline.
+    /// Sends the question to a node and waits for its answer until the deadline. That node is the one that should have the
+    /// object, or one that is to hand the question on ([`Way::relay`]): what came of it is told in the same words.
     fn ask(&self, peer: &Peer, asked: Forward) -> BoxFuture<'static, Forwarded>;
 
     /// Asks a node that has an object what there is to know of it: JSON.
@@ -61,12 +62,14 @@ pub struct Forward {
 pub struct Way {
     /// The objects whose methods wait for it, from the root call on.
     pub chain: Vec<ObjectKey>,
-    /// The life of the process that it was sent to: the next one must not answer it.
+    /// The life of the process that it is for: the next one must not answer it.
     pub life: Option<Arc<str>>,
     /// A version from before all that the call can be: an owner of an earlier epoch must not run it.
     pub known: Version,
     /// It was sent before, and nobody knows what became of it: a version from before the first time.
     pub resent: Option<Version>,
+    /// Whoever gets it is to hand it on to that life, which its sender does not reach, and to nobody else.
+    pub relay: bool,
 }
 
 /// What came of asking another node.
@@ -82,28 +85,16 @@ pub enum Forwarded {
     Lost(Error),
 }
 
-/// What came of the questions to other nodes so far.
-#[derive(Debug, Default)]
-pub struct ForwardCounts {
-    /// Answered there.
-    pub answered: AtomicU64,
-    /// Another node has it.
-    pub elsewhere: AtomicU64,
-    /// Not reached: the call had no effect.
-    pub unsent: AtomicU64,
-    /// Sent and not answered.
-    pub lost: AtomicU64,
-}
-
-impl ForwardCounts {
-    fn add(&self, forwarded: &Forwarded) {
-        let counter = match forwarded {
-            Forwarded::Answered(_) => &self.answered,
-            Forwarded::Elsewhere(..) => &self.elsewhere,
-            Forwarded::Unsent(_) => &self.unsent,
-            Forwarded::Lost(_) => &self.lost,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+impl Forwarded {
+    /// In a word, as metrics and nodes among themselves have it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Answered(_) => "answered",
+            Self::Elsewhere(..) => "elsewhere",
+            Self::Unsent(_) => "unsent",
+            Self::Lost(_) => "lost",
+        }
     }
 }
 
@@ -125,7 +116,7 @@ impl Routed {
         self.op.is_view() || (self.idempotency_key.is_some() && !waits)
     }
 
-    fn forward(&self, peer: &Peer, resent: Option<Version>) -> Forward {
+    pub(super) fn forward(&self, peer: &Peer, resent: Option<Version>) -> Forward {
         Forward {
             key: self.frame.key.clone(),
             op: self.op.clone(),
@@ -134,7 +125,13 @@ impl Routed {
             deadline: self.frame.deadline,
             freshness: self.freshness,
             trace: self.frame.trace.clone(),
-            way: Way { chain: self.frame.waiting(), life: Some(Arc::clone(&peer.id)), known: peer.known, resent },
+            way: Way {
+                chain: self.frame.waiting(),
+                life: Some(Arc::clone(&peer.id)),
+                known: peer.known,
+                resent,
+                relay: false,
+            },
             sent: Arc::default(),
         }
     }
@@ -224,20 +221,7 @@ impl Host {
                     let what = "this program has no client to ask other nodes with";
                     return Attempt::Over(Err(Error::new(Kind::StoreUnavailable, what)));
                 };
-                let forward = call.forward(&peer, resent);
-                let sent = Arc::clone(&forward.sent);
-                let forwarded = tokio::select! {
-                    // An answer that is there counts.
-                    biased;
-                    forwarded = peers.ask(&peer, forward) => forwarded,
-                    // Whatever it did, no answer of its will come.
-                    () = locks.gone(&peer.id) => {
-                        let gone = Error::new(Kind::WrongNode, "the node that was asked is gone");
-                        if sent.load(Ordering::Acquire) { Forwarded::Lost(gone) } else { Forwarded::Unsent(gone) }
-                    }
-                };
-                self.0.forwards.add(&forwarded);
-                match forwarded {
+                match self.ask_owner(peers, call, &peer, resent).await {
                     Forwarded::Answered(answer) => {
                         locks.answered_by(&call.frame.key, &peer);
                         self.judge(call, answer, resent)

@@ -237,6 +237,11 @@ impl<K: KeyValue> Datastore for OverKeyValue<K> {
         )
     }
 
+    /// No key is ever removed.
+    fn remove<'a>(&'a self, _: &'a Register, _: &'a Rev) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(future::ready(Ok(false)))
+    }
+
     fn load<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Loaded>>> {
         Box::pin(self.load_record(key))
     }

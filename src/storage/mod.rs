@@ -75,6 +75,17 @@ pub trait Datastore: Debug + Send + Sync + 'static {
     /// Sets a register iff its rev is `seen`.
     fn cas<'a>(&'a self, register: &'a Register, seen: Option<&'a Rev>, new: &'a [u8]) -> BoxFuture<'a, Cas>;
 
+    /// Removes a register iff its rev is `seen`: `true` when it is gone, for good, and as if it had never been set. `false` when
+    /// it is there still, be it that the rev is another one, or that this store removes no register, as it may.
+    ///
+    /// A store may remove one only where a change that was sent before, and lands later, cannot find what it quoted: its revs do
+    /// not come back over a removal either, and no replica has left what could come back. (One that quoted nothing, since the
+    /// register was absent, may land; who creates registers that are removed has to reckon with that.)
+    ///
+    /// # Errors
+    /// When it is not known: it may be removed, or be later.
+    fn remove<'a>(&'a self, register: &'a Register, seen: &'a Rev) -> BoxFuture<'a, Result<bool>>;
+
     /// An object's record.
     fn load<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Loaded>>>;
 

@@ -27,6 +27,8 @@ pub struct Bounds {
     /// CASes answered `Unknown`, which land later or never, on one replica or on a quorum.
     pub unknown: u8,
     pub releases: u8,
+    /// Rows of dead nodes that are removed.
+    pub removals: u8,
     /// Activations lost while a put is under way.
     pub drops: u8,
     /// Activations evicted at rest.
@@ -73,6 +75,7 @@ const BASE: Bounds = Bounds {
     stragglers: 0,
     unknown: 0,
     releases: 0,
+    removals: 0,
     drops: 0,
     evictions: 0,
     refusals: 0,
@@ -81,6 +84,10 @@ const BASE: Bounds = Bounds {
 
 /// R2, R5: kill, take, confirm.
 pub const CONFIRM: Bounds = Bounds { name: "confirm", adds: 2, gets: 2, unknown: 2, ..BASE };
+
+/// R10: the row of a dead node is removed, and its insert lands late.
+pub const REMOVED: Bounds =
+    Bounds { name: "removed", nodes: 3, epochs: 3, adds: 2, gets: 2, unknown: 1, removals: 1, ..BASE };
 
 /// R3: three owners, without the help of read repair.
 pub const SEAL: Bounds = Bounds { name: "seal", nodes: 3, epochs: 3, gets: 2, ..BASE };

@@ -12,6 +12,7 @@
 //! | confirm started after the put's ack | [`CONFIRM`] |
 //! | kill by an own applied CAS, not by a read | [`CONFIRM`] |
 //! | confirm for answers that write nothing | [`CONFIRM`] |
+//! | a row that is gone says `dead`, and one that came back does (not in §9) | [`REMOVED`] |
 //! | seal | [`SEAL`], and with read repair [`SEAL_REPAIRED`] |
 //! | the epoch in the version | [`VERSIONS`] |
 //! | a new epoch after a sent release | [`RELEASE`] |
@@ -30,7 +31,7 @@
 //!
 //! [`formats`] is a model of its own, of how a newer record format comes to be written.
 //!
-//! Not in the model: rows of nodes that are absent or removed, beats and drain (R10), forwarding (R11), calls between
+//! Not in the model: the watch, beats as such and drain (R10), forwarding (R11), calls between
 //! objects (R9), effects (§6), a record whose columns mix, and everything that needs more than the bounds give.
 #![allow(clippy::unwrap_used, missing_docs, reason = "helpers of tests")]
 
@@ -45,8 +46,8 @@ mod steps;
 mod world;
 
 use bounds::{
-    Bounds, CACHE, CONFIRM, DELETION, KEYS, KEYS_CONDITIONAL, RELEASE, RELEASE_CONDITIONAL, SEAL, SEAL_REPAIRED,
-    STRAGGLER, TURNS, UNSETTLED, VERSIONS,
+    Bounds, CACHE, CONFIRM, DELETION, KEYS, KEYS_CONDITIONAL, RELEASE, RELEASE_CONDITIONAL, REMOVED, SEAL,
+    SEAL_REPAIRED, STRAGGLER, TURNS, UNSETTLED, VERSIONS,
 };
 use explore::explore;
 use node::Protocol;
@@ -83,6 +84,7 @@ macro_rules! models {
 
 models! {
     over_kill_and_take: CONFIRM;
+    over_rows_that_are_removed_and_come_back: REMOVED;
     over_three_owners: SEAL;
     over_three_owners_with_read_repair: SEAL_REPAIRED;
     between_the_puts_of_two_owners: VERSIONS;
@@ -110,6 +112,8 @@ broken! {
     the_ack_before_the_confirm: ConfirmAfterTheAck in CONFIRM;
     the_kill_by_an_applied_write: KillByAnAppliedWrite in CONFIRM;
     a_confirm_for_answers_that_write_nothing: ConfirmForEveryAnswer in CONFIRM;
+    the_row_that_is_gone_being_dead: GoneIsDead in REMOVED;
+    the_row_that_came_back_being_dead: RowOfItsBeats in REMOVED;
     the_seal: Seal in SEAL;
     the_seal_though_reads_repair: Seal in SEAL_REPAIRED;
     the_epoch_in_the_version: EpochInTheVersion in VERSIONS;

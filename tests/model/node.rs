@@ -121,7 +121,18 @@ impl Protocol {
     /// reckoned with, its answers and takes are not (to others, one that takes is one that is killed right after).
     pub fn may_answer(&self, world: &World, node: u8) -> bool {
         let confirms = self.keeps(Rule::Confirm) && self.keeps(Rule::ConfirmForEveryAnswer);
-        world.lives[node as usize] != Life::Dead || !confirms
+        let stays_dead = self.keeps(Rule::GoneIsDead) && self.keeps(Rule::RowOfItsBeats);
+        matches!(world.lives[node as usize], Life::Up | Life::Dying) || !confirms || !stays_dead
+    }
+
+    /// Whether a node that reads its own row may find that it is up.
+    fn may_find_itself_up(&self, life: Life) -> bool {
+        match life {
+            Life::Up | Life::Dying => true,
+            Life::Dead => false,
+            Life::Gone => !self.keeps(Rule::GoneIsDead),
+            Life::Risen => !self.keeps(Rule::RowOfItsBeats),
+        }
     }
 
     /// Whether a node on its way to a take gets there no more, and does no harm on the way.
@@ -162,6 +173,21 @@ impl Protocol {
             let mut world = *from;
             world.lives[victim] = Life::Dead;
             self.to(found, Step::Spreads(victim as u8), world);
+        }
+        for victim in 0..NODES {
+            let mut world = *from;
+            match from.lives[victim] {
+                Life::Dying | Life::Dead if from.spent.removals < self.bounds.removals => {
+                    world.spent.removals += 1;
+                    world.lives[victim] = Life::Gone;
+                    self.to(found, Step::Removed(victim as u8), world);
+                }
+                Life::Gone => {
+                    world.lives[victim] = Life::Risen;
+                    self.to(found, Step::Rises(victim as u8), world);
+                }
+                _ => {}
+            }
         }
         for (at, put) in from.puts.iter().enumerate().filter(|_| !self.bounds.ordered()) {
             let Some(put) = put else { continue };
@@ -286,7 +312,7 @@ impl Protocol {
         let is_asked = calls_of(from, node).any(joins) || hold.active.is_some_and(news);
         let is_waited_for = calls_of(from, node).any(|call| from.calls[call as usize].stage == Stage::Queued);
         let life = from.lives[node as usize];
-        if life != Life::Dead && is_asked {
+        if self.may_find_itself_up(life) && is_asked {
             let mut world = *from;
             for call in calls_of(from, node).filter(|call| joins(*call)) {
                 match from.calls[call as usize].stage {

@@ -16,6 +16,10 @@ pub enum Rule {
     KeysInTheRecord,
     /// R2. Without: *kill taken from a read*. Who reads `dead` need not write it.
     KillByAnAppliedWrite,
+    /// R10. Without: a row that is gone counts as one that says `up`. Not in §9, as no row was ever removed then.
+    GoneIsDead,
+    /// R10. Without: a row that came back, as it was before the first beat, counts for a node that has beaten. Not in §9.
+    RowOfItsBeats,
     /// R7. Without: *same epoch after a sent release*, whose answer was `Unknown`.
     NewEpochAfterRelease,
     /// R7. Without: *reads after a sent release*. Turns stop, views go on.

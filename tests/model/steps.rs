@@ -26,6 +26,8 @@ pub enum Step {
     LateCas(Late, bool),
     Lands(Version),
     Spreads(u8),
+    Removed(u8),
+    Rises(u8),
     Load { node: u8, from: &'static str, found: Version },
     Seal { node: u8, version: Version },
     Turn { node: u8, batch: Batch },
@@ -62,6 +64,8 @@ impl fmt::Display for Step {
             }
             Step::LateCas(Late::Shard(_), _) => write!(f, "the late CAS that nobody has the shard lands"),
             Step::Spreads(victim) => write!(f, "all replicas learn that {} is dead", name(victim)),
+            Step::Removed(victim) => write!(f, "the row of {} is removed", name(victim)),
+            Step::Rises(victim) => write!(f, "the late insert of {}'s row lands", name(victim)),
             Step::Load { node, from, found } => write!(f, "{} loads from {from}: {found}", name(node)),
             Step::Seal { node, version } => write!(f, "{} seals: puts the same as {version}", name(node)),
             Step::Turn { node, batch: Batch::Waiting } => write!(f, "{} runs a turn: what waited", name(node)),

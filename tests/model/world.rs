@@ -120,6 +120,10 @@ pub enum Life {
     /// `dead` is decided, but one replica alone knows: a read may see it, or not.
     Dying,
     Dead,
+    /// The row was removed.
+    Gone,
+    /// And then an insert of it landed, which had been sent twice: it says `up`, and that the life has not beaten yet.
+    Risen,
 }
 
 /// `shard/<n>`. `rev` tells one write from the next.
@@ -207,6 +211,7 @@ pub struct Spent {
     pub refusals: u8,
     pub retries: u8,
     pub stragglers: u8,
+    pub removals: u8,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -246,7 +251,8 @@ impl World {
                 match *life {
                     Life::Up if !known => *life = Life::Dying,
                     Life::Up => *life = Life::Dead,
-                    Life::Dying | Life::Dead => {}
+                    // What it quotes is not there.
+                    Life::Dying | Life::Dead | Life::Gone | Life::Risen => {}
                 }
             }
             // `rev` is the one it was sent with, so a row that changed since refuses it.

@@ -16,6 +16,8 @@ mod nodes;
 mod objects;
 mod ordered;
 mod refused;
+mod relay;
+mod remnants;
 mod seals;
 mod shared;
 mod store;

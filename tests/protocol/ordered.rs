@@ -38,6 +38,10 @@ impl Datastore for Ordered {
         self.registers.cas(register, seen, new)
     }
 
+    fn remove<'a>(&'a self, register: &'a Register, seen: &'a Rev) -> BoxFuture<'a, Result<bool>> {
+        self.registers.remove(register, seen)
+    }
+
     fn load<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Loaded>>> {
         let found = self.records.lock().unwrap().get(key).cloned();
         let loaded = found.map(|record| Loaded { rev: Rev::Number(record.version.as_u64()), record });

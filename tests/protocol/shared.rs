@@ -344,6 +344,20 @@ async fn a_take_whose_answer_was_lost_is_made_sure_of() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_take_reads_the_row_of_its_shard_once_and_a_beat_reads_nothing() {
+    let store = Scripted::shared();
+    let service = service(&store).await;
+    // Just after a beat.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let (_, before) = store.reads();
+    add(service.host(), "a", 1).now().await.unwrap();
+    assert_eq!(store.reads().1, before + 2, "the row of the shard, and the confirm");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(store.reads().1, before + 2, "a beat goes by what the last one left");
+    assert!(lives(&store).await[0].1["beat"].as_u64().unwrap() >= 6);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_take_that_landed_late_is_written_once_more_and_not_taken_from_a_read() {
     let store = Scripted::shared();
     let service = service(&store).await;

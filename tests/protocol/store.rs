@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use remote_object::model::{
-    Caps, Cas, Durability, Entry, Loaded, ObjectKey, Page, Put, Record, Register, Rev, Scan, Seen, Version,
+    Caps, Cas, Durability, Entry, Item, Loaded, ObjectKey, Page, Put, Record, Register, Rev, Scan, Seen, Version,
 };
 use remote_object::storage::{Datastore, Memory, OverKeyValue};
 use remote_object::{Error, Result};
@@ -96,6 +96,8 @@ struct Planned {
 pub struct Scripted {
     inner: Arc<dyn Datastore>,
     script: Mutex<Script>,
+    /// What is read of registers has the second of these in place of the first.
+    instead: Mutex<Vec<(String, String)>>,
     failed: watch::Sender<bool>,
 }
 
@@ -106,7 +108,8 @@ pub fn shared_memory() -> Arc<dyn Datastore> {
 
 impl Scripted {
     pub fn over(inner: Arc<dyn Datastore>) -> Arc<Self> {
-        Arc::new(Self { inner, script: Mutex::default(), failed: watch::Sender::new(false) })
+        let (script, instead) = Default::default();
+        Arc::new(Self { inner, script, instead, failed: watch::Sender::new(false) })
     }
 
     /// Over a memory store of its own that one process uses.
@@ -131,6 +134,23 @@ impl Scripted {
     /// Every operation of this kind on what begins with `name` does this.
     pub fn always(&self, on: On, name: &str, plan: Plan) {
         self.script().plans.push(Planned { on, name: name.to_owned(), plan, once: false });
+    }
+
+    /// From here on `other` is read in registers wherever `this` stands: an address that is another one from here.
+    pub fn read_instead(&self, this: &str, other: &str) {
+        self.instead.lock().unwrap().push((this.to_owned(), other.to_owned()));
+    }
+
+    /// From here on they are read as they are.
+    pub fn read_as_it_is(&self) {
+        self.instead.lock().unwrap().clear();
+    }
+
+    fn seen_from_here(&self, entry: &mut Entry) {
+        for (this, other) in self.instead.lock().unwrap().iter() {
+            let text = String::from_utf8(entry.value.to_vec()).unwrap();
+            entry.value = text.replace(this.as_str(), other).into();
+        }
     }
 
     /// All plans are off.
@@ -239,7 +259,12 @@ impl Datastore for Scripted {
 
     fn get<'a>(&'a self, register: &'a Register) -> BoxFuture<'a, Result<Option<Entry>>> {
         self.script().gets += 1;
-        Box::pin(self.read(On::Get, register.name(), self.inner.get(register)))
+        let read = async {
+            let mut entry = self.inner.get(register).await?;
+            entry.iter_mut().for_each(|entry| self.seen_from_here(entry));
+            Ok(entry)
+        };
+        Box::pin(self.read(On::Get, register.name(), read))
     }
 
     fn cas<'a>(&'a self, register: &'a Register, seen: Option<&'a Rev>, new: &'a [u8]) -> BoxFuture<'a, Cas> {
@@ -270,6 +295,10 @@ impl Datastore for Scripted {
                 _ => self.inner.cas(register, seen, new).await,
             }
         })
+    }
+
+    fn remove<'a>(&'a self, register: &'a Register, seen: &'a Rev) -> BoxFuture<'a, Result<bool>> {
+        self.inner.remove(register, seen)
     }
 
     fn load<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Loaded>>> {
@@ -349,7 +378,16 @@ impl Datastore for Scripted {
             Scan::Objects(type_name) => type_name.as_str(),
             Scan::Hints(_) => "",
         };
-        Box::pin(self.read(On::Scan, name, self.inner.scan(what, after, limit)))
+        let read = async move {
+            let mut page = self.inner.scan(what, after, limit).await?;
+            for item in &mut page.items {
+                if let Item::Register(_, entry) = item {
+                    self.seen_from_here(entry);
+                }
+            }
+            Ok(page)
+        };
+        Box::pin(self.read(On::Scan, name, read))
     }
 
     fn purge(&self) -> BoxFuture<'_, Result<u64>> {

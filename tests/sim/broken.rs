@@ -53,6 +53,9 @@ pub enum Rule {
     /// R11, R12: a question does not say for which life of the other process it is, nor which epoch was known before it: one that
     /// lay about is answered by the next life, or by an owner before the one that was known.
     ForItsOwner,
+    /// R11: a question that a third node handed on, and that was not answered, counts as not sent. The answer is changed on the
+    /// way in.
+    LostOnTheWayRound,
 }
 
 /// A store under a process that breaks a rule.
@@ -169,6 +172,10 @@ impl Datastore for Broken {
         })
     }
 
+    fn remove<'a>(&'a self, register: &'a Register, seen: &'a Rev) -> BoxFuture<'a, Result<bool>> {
+        self.inner.remove(register, seen)
+    }
+
     fn load<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Loaded>>> {
         Box::pin(async move {
             let found = self.inner.load(key).await?;
@@ -244,7 +251,16 @@ impl Peers for BrokenPeers {
             Rule::ForItsOwner => (asked.way.life, asked.way.known) = (None, Version::default()),
             _ => {}
         }
-        self.inner.ask(peer, asked)
+        let (is_round, asking) = (asked.way.relay, self.inner.ask(peer, asked));
+        if self.rule != Rule::LostOnTheWayRound || !is_round {
+            return asking;
+        }
+        Box::pin(async move {
+            match asking.await {
+                Forwarded::Lost(error) => Forwarded::Unsent(error),
+                forwarded => forwarded,
+            }
+        })
     }
 
     fn explain(&self, peer: &Peer, key: &ObjectKey, deadline: Instant) -> BoxFuture<'static, Result<Bytes>> {

@@ -99,6 +99,11 @@ fn a_call_that_does_not_say_for_whom_it_is_is_found_out() {
     is_found_out(Rule::ForItsOwner, |setup| setup);
 }
 
+#[test]
+fn an_unanswered_question_that_was_handed_on_and_counts_as_not_sent_is_found_out() {
+    is_found_out(Rule::LostOnTheWayRound, |setup| Setup { nodes: 3, ..setup });
+}
+
 /// Four owners in a row, on a store whose reads repair: a put of the first reached one replica, one of the second another, and
 /// each was killed. What the third one shows must be what the fourth finds.
 #[test]

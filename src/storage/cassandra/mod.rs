@@ -171,6 +171,10 @@ impl Datastore for Cassandra {
         Box::pin(self.registers.cas(register, seen, new))
     }
 
+    fn remove<'a>(&'a self, register: &'a Register, seen: &'a Rev) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(self.registers.remove(register, seen))
+    }
+
     fn load<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Loaded>>> {
         Box::pin(async move {
             let record = self.records.load(key).await.map_err(|fault| fault.error("load").with_key(key))?;

@@ -22,6 +22,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use scylla::client::session::Session;
 use scylla::response::query_result::QueryRowsResult;
+use scylla::serialize::row::SerializeRow;
+use scylla::statement::Consistency;
 use scylla::statement::prepared::PreparedStatement;
 use scylla::value::{CqlValue, Row};
 use tokio::sync::Mutex;
@@ -50,6 +52,10 @@ pub(super) struct Registers {
     create: PreparedStatement,
     set: PreparedStatement,
     list: PreparedStatement,
+    /// The rows whose names lie between two; none where the server prepares no such statement.
+    list_between: Option<PreparedStatement>,
+    all_hold: PreparedStatement,
+    remove: PreparedStatement,
     random: Random,
     /// One transaction at a time on a register, of those this process sends: more would outbid each other's ballots until
     /// all of them time out.
@@ -63,11 +69,19 @@ impl Registers {
         let create = format!("INSERT INTO {register} (k, rev, v) VALUES (?, ?, ?) IF NOT EXISTS");
         let set = format!("UPDATE {register} SET rev = ?, v = ? WHERE k = ? IF rev = ?");
         let list = format!("SELECT token(k), k, rev, v FROM {register} WHERE token(k) >= ? LIMIT ?");
+        let list_between =
+            format!("SELECT token(k), k, rev, v FROM {register} WHERE k >= ? AND k < ? LIMIT ? ALLOW FILTERING");
+        let remove = format!("DELETE FROM {register} WHERE k = ? IF rev = ?");
+        let mut all_hold = session::prepare(session, scope, &format!("SELECT rev FROM {register} WHERE k = ?")).await?;
+        all_hold.set_consistency(Consistency::All);
         Ok(Self {
             get: session::prepare(session, scope, &get).await?,
             create: session::prepare_transaction(session, scope, &create).await?,
             set: session::prepare_transaction(session, scope, &set).await?,
             list: session::prepare(session, scope, &list).await?,
+            list_between: session::prepare(session, scope, &list_between).await.ok(),
+            all_hold,
+            remove: session::prepare_transaction(session, scope, &remove).await?,
             session: Arc::clone(session),
             random: Random::from_os(),
             queues: (0..QUEUES).map(|_| Mutex::new(())).collect(),
@@ -105,10 +119,42 @@ impl Registers {
         }
     }
 
-    /// One page of the registers whose names begin with a prefix, in the order of their tokens.
+    /// Removes a register, by a transaction on the rev that was seen.
     ///
-    /// The cursor is `token name`. Registers are few and never removed, so it reads all of them and shows some.
+    /// What a server forgets of a removal, once `gc_grace_seconds` have gone by, must not leave an older value that another one
+    /// has kept, since it was away at two writes. So all replicas have to have this value before: a read of all sees to it, and
+    /// where one is away nothing is removed.
+    pub(super) async fn remove(&self, register: &Register, seen: &Rev) -> Result<bool> {
+        let name = register.name();
+        let Some(seen) = parse(seen) else { return Ok(false) };
+        let _turn = self.queues[xxh3_64(name.as_bytes()) as usize % QUEUES].lock().await;
+        let removed = async {
+            let rows = session::rows(&self.session, &self.all_hold, (name,)).await?;
+            match rows.maybe_first_row::<(Option<Uuid>,)>()? {
+                Some((Some(rev),)) if rev == seen => {}
+                _ => return Ok(false),
+            }
+            applied(&session::rows(&self.session, &self.remove, (name, seen)).await?)
+        };
+        removed.await.map_err(|fault: Fault| fault.error("remove"))
+    }
+
+    /// One page of the registers whose names begin with a prefix, in the order of their tokens. The cursor is `token name`.
+    ///
+    /// Nodes ask once a second who is up, and there are a thousand rows of shards beside those of nodes. So the server picks
+    /// those that are asked for, in one request; what comes behind a first page is read as it stands, and some of it shown.
     pub(super) async fn page(&self, what: &Scan, prefix: &str, after: Option<&str>, limit: usize) -> Result<Page> {
+        if after.is_none()
+            && let (Some(statement), Some(end)) = (&self.list_between, end_of(prefix))
+        {
+            let asked = i32::try_from(limit + 1).unwrap_or(i32::MAX);
+            let rows = self.rows(statement, (prefix, end, asked)).await.map_err(|fault| fault.error("scan"))?;
+            let more = rows.len() > limit;
+            let last = rows.get(limit - 1).filter(|_| more);
+            let next = last.map(|(token, name, _)| cursor::encode(what, &format!("{token} {name}")));
+            let item = |(_, name, entry): (i64, String, Entry)| Item::Register(Register::named(name), entry);
+            return Ok(Page { items: rows.into_iter().take(limit).map(item).collect(), next });
+        }
         let mut last = match after.map(|after| cursor::decode(what, after)).transpose()? {
             None => None,
             Some(last) => Some(read_position(&last).ok_or_else(|| Error::internal(format!("the cursor {last:?}")))?),
@@ -140,7 +186,15 @@ impl Registers {
 
     async fn chunk(&self, last: Option<&(i64, String)>) -> Result<Vec<(i64, String, Entry)>, Fault> {
         let from = last.map_or(FIRST_TOKEN, |(token, _)| *token);
-        let rows = session::rows(&self.session, &self.list, (from, CHUNK as i32)).await?;
+        self.rows(&self.list, (from, CHUNK as i32)).await
+    }
+
+    async fn rows(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+    ) -> Result<Vec<(i64, String, Entry)>, Fault> {
+        let rows = session::rows(&self.session, statement, values).await?;
         let rows = rows.rows::<(i64, String, Option<Uuid>, Option<String>)>()?;
         rows.map(|row| {
             let (token, name, rev, value) = row?;
@@ -161,6 +215,15 @@ impl Registers {
             true => Err(Fault::Answer("a change of a register that is not there was answered as applied".into())),
         }
     }
+}
+
+/// What comes behind all names that begin with a prefix; none where that is not said by its last letter.
+fn end_of(prefix: &str) -> Option<String> {
+    let last = prefix.chars().last().filter(|last| last.is_ascii() && *last < '\u{7f}')?;
+    let mut end = prefix.to_owned();
+    end.pop();
+    end.push(char::from(last as u8 + 1));
+    Some(end)
 }
 
 fn parse(rev: &Rev) -> Option<Uuid> {
@@ -191,5 +254,25 @@ fn applied(rows: &QueryRowsResult) -> Result<bool, Fault> {
     match row.columns.get(at) {
         Some(Some(CqlValue::Boolean(applied))) => Ok(*applied),
         _ => Err(none()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_begins_with_a_prefix_lies_before_its_end() {
+        let end = end_of("node/").unwrap();
+        assert_eq!(end, "node0");
+        for name in ["node/", "node/0", "node/~\u{10ffff}"] {
+            assert!(("node/"..end.as_str()).contains(&name));
+        }
+        for name in ["node", "node.", "node0", "shard/1", "nodes/1"] {
+            assert!(!("node/"..end.as_str()).contains(&name));
+        }
+        for none in ["", "é", "\u{7f}"] {
+            assert_eq!(end_of(none), None);
+        }
     }
 }

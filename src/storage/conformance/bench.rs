@@ -237,6 +237,17 @@ impl Store {
         }
     }
 
+    /// A removal, tried again while nobody knows what became of it.
+    pub(super) async fn remove(&self, register: &Register, seen: &Rev) -> Result<bool, String> {
+        let mut attempts = Attempts::of_write(&self.settings);
+        loop {
+            match self.inner.remove(register, seen).await {
+                Err(_) if attempts.again().await => {}
+                answer => return answer.map_err(|error| format!("the removal of {register:?} failed: {error:?}")),
+            }
+        }
+    }
+
     pub(super) async fn hint(
         &self,
         shard: u32,

@@ -13,6 +13,7 @@ macro_rules! __conformance_datastore_cases {
                 a_cas_on_another_rev_is_refused_and_changes_nothing
                 a_register_is_created_once
                 a_rev_of_a_register_never_comes_back
+                a_register_is_removed_by_who_saw_it_last_or_not_at_all
                 registers_differ_byte_for_byte
                 counting_in_a_register_from_many_tasks_loses_nothing
                 a_register_is_created_by_one_of_many_tasks

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::Barrier;
 
 use super::bench::{Bench, Checked, Store, all_joined, ensure, joined};
-use crate::model::{Cas, Entry, Register, Rev};
+use crate::model::{Cas, Entry, Item, Register, Rev, Scan};
 
 const TASKS: usize = 8;
 const ROUNDS: usize = 25;
@@ -94,6 +94,43 @@ pub(super) async fn a_rev_of_a_register_never_comes_back(bench: Bench) -> Checke
         store.mismatch(&register(), Some(old), "\"late\"").await?;
     }
     Ok(())
+}
+
+/// A store need not remove any; one that does removes it wholly, and nothing that was sent before finds it again.
+pub(super) async fn a_register_is_removed_by_who_saw_it_last_or_not_at_all(bench: Bench) -> Checked {
+    let store = bench.open().await;
+    let named = Register::named("node/of-the-kit");
+    let beside = Register::named("node/of-the-kit-too");
+    let first = store.applied(&named, None, "\"first\"").await?;
+    let last = store.applied(&named, Some(&first), "\"last\"").await?;
+    store.applied(&beside, None, "\"beside\"").await?;
+    ensure!(!store.remove(&named, &first).await?, "it was removed by a rev that is not its own");
+    let removed = store.remove(&named, &last).await?;
+    let there = store.get(&named).await?;
+    if !removed && !store.settings.unreliable {
+        ensure!(there.is_some_and(|there| there.rev == last), "it was not removed, and is not as it was");
+        return Ok(());
+    }
+    if let Some(there) = there {
+        ensure!(there.rev == last, "it was to be removed, and is another one");
+        return Ok(());
+    }
+    let listed = store.list(&Scan::Registers("node/of-the-kit".into()), 10).await?;
+    let names: Vec<_> = listed.iter().filter_map(register_of).collect();
+    ensure!(names == [beside.name()], "one was removed, and {names:?} are listed");
+    for late in [&first, &last] {
+        store.mismatch(&named, Some(late), "\"late\"").await?;
+    }
+    let again = store.applied(&named, None, "\"again\"").await?;
+    ensure!(again != first && again != last, "a rev came back over a removal");
+    store.mismatch(&named, Some(&last), "\"late\"").await
+}
+
+fn register_of(item: &Item) -> Option<&str> {
+    match item {
+        Item::Register(register, _) => Some(register.name()),
+        _ => None,
+    }
 }
 
 pub(super) async fn registers_differ_byte_for_byte(bench: Bench) -> Checked {

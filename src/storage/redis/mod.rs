@@ -222,6 +222,10 @@ impl Datastore for Store {
         self.inner.cas(register, seen, new)
     }
 
+    fn remove<'a>(&'a self, register: &'a Register, seen: &'a Rev) -> BoxFuture<'a, Result<bool>> {
+        self.inner.remove(register, seen)
+    }
+
     fn load<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Loaded>>> {
         self.inner.load(key)
     }

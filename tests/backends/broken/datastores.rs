@@ -152,6 +152,10 @@ impl Datastore for Broken {
         self.inner.cas(register, seen, new)
     }
 
+    fn remove<'a>(&'a self, register: &'a Register, seen: &'a Rev) -> BoxFuture<'a, Result<bool>> {
+        self.inner.remove(register, seen)
+    }
+
     fn load<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Loaded>>> {
         Box::pin(async move {
             let there = self.inner.load(key).await?;

@@ -113,6 +113,19 @@ impl<D: Datastore> Datastore for Shaky<D> {
         })
     }
 
+    fn remove<'a>(&'a self, register: &'a Register, seen: &'a Rev) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(async move {
+            match self.fate() {
+                Fate::Lost | Fate::Late => Err(lost()),
+                Fate::AnswerLost => {
+                    self.inner.remove(register, seen).await?;
+                    Err(lost())
+                }
+                Fate::Well | Fate::Twice => self.inner.remove(register, seen).await,
+            }
+        })
+    }
+
     fn load<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Loaded>>> {
         if self.read_fails() { Box::pin(async { Err(lost()) }) } else { self.inner.load(key) }
     }

@@ -39,9 +39,11 @@ pub enum Fault {
     Forget,
     /// The shared cache forgets everything.
     Flush,
+    /// The row of a life that is over is removed, as nodes do a day later: what keeps that safe is no time.
+    Remove,
 }
 
-const ALL: [Fault; 11] = [
+const ALL: [Fault; 12] = [
     Fault::Kill,
     Fault::Freeze,
     Fault::Replace,
@@ -53,6 +55,7 @@ const ALL: [Fault; 11] = [
     Fault::Clock,
     Fault::Forget,
     Fault::Flush,
+    Fault::Remove,
 ];
 
 /// Which faults are played.
@@ -146,6 +149,11 @@ fn one(cluster: &Arc<Cluster>, fault: Fault) {
         Fault::Flush => {
             if let Some(cache) = cluster.cache() {
                 cache.flush();
+            }
+        }
+        Fault::Remove => {
+            if let Some(replicas) = cluster.replicas() {
+                replicas.remove_a_remnant();
             }
         }
     }

@@ -118,6 +118,12 @@ impl Datastore for Line {
         })
     }
 
+    fn remove<'a>(&'a self, register: &'a Register, seen: &'a Rev) -> BoxFuture<'a, Result<bool>> {
+        let name = register.name().to_owned();
+        let asked = Arc::clone(&self.replicas).remove(name.clone(), seen.clone());
+        Box::pin(self.read(move || format!("remove {name}"), asked))
+    }
+
     fn load<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Loaded>>> {
         let asked = Arc::clone(&self.replicas).load(key.clone());
         let id = key.to_string();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use remote_object::clock::{self, Instant};
-use remote_object::error::{Kind, Outcome};
+use remote_object::error::Kind;
 use remote_object::model::ObjectKey;
 use remote_object::objects::{Answered, Forward, Forwarded, Peer, Peers, Request};
 use remote_object::{Error, Result};
@@ -122,22 +122,10 @@ fn handle(
         return None;
     }
     Some(target.machine.spawn(async move {
-        let request = request(asked, clock::now() + time);
-        let key = request.key.clone();
-        let answered = tokio::select! {
+        tokio::select! {
             biased;
-            answered = host.answer_begun(request) => answered,
-            () = left => return Forwarded::Lost(Error::store("nobody waits any more")),
-        };
-        match answered {
-            Err(error) if error.kind() == Kind::WrongNode && error.outcome() != Outcome::NotExecuted => {
-                Forwarded::Answered(Err(Error::new(Kind::OutcomeUnknown, "the call was undone here")))
-            }
-            Err(error) if error.kind() == Kind::WrongNode => {
-                let (owner, epoch) = host.owner(&key);
-                Forwarded::Elsewhere(owner.map(|owner| owner.to_string()), epoch)
-            }
-            answered => Forwarded::Answered(answered),
+            forwarded = host.answer_peer(request(asked, clock::now() + time)) => forwarded,
+            () = left => Forwarded::Lost(Error::store("nobody waits any more")),
         }
     }))
 }

@@ -11,8 +11,8 @@ use remote_object::model::{Entry, Rev};
 /// One register.
 #[derive(Debug, Default)]
 pub(crate) struct Chain {
-    /// Every value it ever had; the place of a value, from 1 on, is its rev.
-    decided: Vec<Bytes>,
+    /// Every value it ever had, and none where it was removed; the place of a value, from 1 on, is its rev.
+    decided: Vec<Option<Bytes>>,
     /// How far each replica knows it.
     known: [usize; 3],
 }
@@ -26,13 +26,14 @@ pub(crate) enum Decided {
 }
 
 impl Chain {
-    /// Decides a change on two replicas, which are told first what was decided before. Where `hides` they are not told when it
-    /// comes to nothing.
-    pub(crate) fn decide(&mut self, on: [usize; 2], seen: Option<&Rev>, new: Bytes, hides: bool) -> Decided {
+    /// Decides a change, or with `None` a removal, on two replicas, which are told first what was decided before. Where `hides`
+    /// they are not told when it comes to nothing.
+    pub(crate) fn decide(&mut self, on: [usize; 2], seen: Option<&Rev>, new: Option<Bytes>, hides: bool) -> Decided {
         let last = self.decided.len();
+        let is_there = self.decided.last().is_some_and(Option::is_some);
         let is_seen = match seen {
-            None => last == 0,
-            Some(Rev::Number(rev)) => last > 0 && *rev == last as u64,
+            None => !is_there,
+            Some(Rev::Number(rev)) => is_there && *rev == last as u64,
             Some(Rev::Text(_)) => false,
         };
         if is_seen || !hides {
@@ -57,7 +58,13 @@ impl Chain {
 
     /// What stands at a place.
     pub(crate) fn entry(&self, place: usize) -> Option<Entry> {
-        let value = self.decided.get(place.checked_sub(1)?)?.clone();
+        let value = self.decided.get(place.checked_sub(1)?)?.clone()?;
         Some(Entry { value, rev: Rev::Number(place as u64) })
+    }
+
+    /// The rev of what was decided last, if that is such a value.
+    pub(crate) fn last(&self, is_it: impl Fn(&[u8]) -> bool) -> Option<Rev> {
+        let value = self.decided.last()?.as_ref()?;
+        is_it(value).then(|| Rev::Number(self.decided.len() as u64))
     }
 }

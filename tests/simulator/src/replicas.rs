@@ -132,7 +132,7 @@ impl Replicas {
     pub fn preset(&self, register: &Register, value: Bytes) {
         let mut state = self.state();
         let chain = state.registers.entry(register.name().to_owned()).or_default();
-        if let Decided::At(place) = chain.decide([0, 1], None, value, false) {
+        if let Decided::At(place) = chain.decide([0, 1], None, Some(value), false) {
             (0..3).for_each(|replica| chain.learn(replica, place));
         }
     }
@@ -229,7 +229,7 @@ impl Replicas {
         let decided = {
             let mut state = self.state();
             let chain = state.registers.entry(name.clone()).or_default();
-            chain.decide(on, seen.as_ref(), new.clone(), hides)
+            chain.decide(on, seen.as_ref(), Some(new.clone()), hides)
         };
         let Decided::At(place) = decided else {
             self.world.tell(|| format!("cas {name} from {seen:?}: mismatch"));
@@ -242,6 +242,34 @@ impl Replicas {
             self.world.tell(|| format!("cas {name}: {place} is not known to be applied"));
             Cas::Unknown(Error::store("the change was not learned in time"))
         }
+    }
+
+    pub(crate) async fn remove(self: Arc<Self>, name: String, seen: Rev) -> Result<bool> {
+        let on = self.two().ok_or_else(too_few)?;
+        sleep(self.world.ms(1, 6)).await;
+        let decided = self.state().registers.entry(name.clone()).or_default().decide(on, Some(&seen), None, false);
+        let Decided::At(place) = decided else { return Ok(false) };
+        self.world.tell(|| format!("remove {name}: {place} is nothing"));
+        if self.spread(Write::Learn(name, place)).await {
+            Ok(true)
+        } else {
+            Err(Error::store("the removal was not learned in time"))
+        }
+    }
+
+    /// Removes a row of a life that is over, as a node does a day later; which one the seed says.
+    pub(crate) fn remove_a_remnant(self: &Arc<Self>) {
+        let dead = |value: &[u8]| String::from_utf8_lossy(value).contains(r#""state":"dead""#);
+        let mut remnants: Vec<(String, Rev)> = {
+            let state = self.state();
+            let rows = state.registers.iter().filter(|(name, _)| name.starts_with("node/"));
+            rows.filter_map(|(name, chain)| Some((name.clone(), chain.last(dead)?))).collect()
+        };
+        if remnants.is_empty() {
+            return;
+        }
+        let (name, rev) = remnants.swap_remove(self.world.below(remnants.len() as u64) as usize);
+        tokio::spawn(Arc::clone(self).remove(name, rev));
     }
 
     pub(crate) async fn load(self: Arc<Self>, key: ObjectKey) -> Result<Option<Record>> {
