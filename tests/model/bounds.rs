@@ -86,8 +86,10 @@ const BASE: Bounds = Bounds {
 pub const CONFIRM: Bounds = Bounds { name: "confirm", adds: 2, gets: 2, unknown: 2, ..BASE };
 
 /// R10: the row of a dead node is removed, and its insert lands late.
-pub const REMOVED: Bounds =
-    Bounds { name: "removed", nodes: 3, epochs: 3, adds: 2, gets: 2, unknown: 1, removals: 1, ..BASE };
+pub const REMOVED: Bounds = Bounds { name: "removed", nodes: 3, epochs: 3, gets: 2, removals: 1, ..BASE };
+
+/// The same where kills and takes land late too.
+pub const REMOVED_LATE: Bounds = Bounds { name: "removed, late", adds: 2, unknown: 1, removals: 1, ..BASE };
 
 /// R3: three owners, without the help of read repair.
 pub const SEAL: Bounds = Bounds { name: "seal", nodes: 3, epochs: 3, gets: 2, ..BASE };

@@ -46,8 +46,8 @@ mod steps;
 mod world;
 
 use bounds::{
-    Bounds, CACHE, CONFIRM, DELETION, KEYS, KEYS_CONDITIONAL, RELEASE, RELEASE_CONDITIONAL, REMOVED, SEAL,
-    SEAL_REPAIRED, STRAGGLER, TURNS, UNSETTLED, VERSIONS,
+    Bounds, CACHE, CONFIRM, DELETION, KEYS, KEYS_CONDITIONAL, RELEASE, RELEASE_CONDITIONAL, REMOVED, REMOVED_LATE,
+    SEAL, SEAL_REPAIRED, STRAGGLER, TURNS, UNSETTLED, VERSIONS,
 };
 use explore::explore;
 use node::Protocol;
@@ -85,6 +85,7 @@ macro_rules! models {
 models! {
     over_kill_and_take: CONFIRM;
     over_rows_that_are_removed_and_come_back: REMOVED;
+    over_rows_that_are_removed_while_changes_land_late: REMOVED_LATE;
     over_three_owners: SEAL;
     over_three_owners_with_read_repair: SEAL_REPAIRED;
     between_the_puts_of_two_owners: VERSIONS;
