@@ -15,6 +15,9 @@ use crate::clock::{self, Random};
 use crate::error::{Kind, Result};
 use crate::model::Rev;
 
+/// A life, and its row as its last beat left it.
+pub(super) type Beaten = (Arc<str>, (NodeRow, Rev));
+
 impl Locks {
     /// The life of now, put into the register if it is not there yet.
     pub(super) async fn joined_life(&self) -> Result<Arc<str>> {

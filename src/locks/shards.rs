@@ -11,10 +11,10 @@ use super::confirm::{Confirmed, Rounds};
 use super::formats::{self, Formats};
 use super::hold::Hold;
 use super::incarnation::{self, NodeId};
-use super::life::{keep_beating, new_life};
+use super::life::{Beaten, keep_beating, new_life};
 use super::members::Known;
 use super::moves::Moves;
-use super::registers::{ClusterRow, NodeRow, ShardRow, change, change_seen, read};
+use super::registers::{ClusterRow, ShardRow, change, change_seen, read};
 use super::relay::Relays;
 use super::remnants::Remnants;
 use super::route::{Map, moving, owned_by};
@@ -22,7 +22,7 @@ use crate::cache::{Cache, CacheCounts, Found, Published};
 use crate::clock::{self, Instant, Random};
 use crate::config::SHARDS;
 use crate::error::{Error, Kind, Result};
-use crate::model::{Caps, ObjectKey, Ordering, Page, Register, Rev, Scan};
+use crate::model::{Caps, ObjectKey, Ordering, Page, Register, Scan};
 
 /// Who owns what, as far as this process is concerned.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub struct Locks {
     /// One take or release at a time a shard.
     pub(super) taking: Vec<tokio::sync::Mutex<()>>,
     /// The row of a life as its last beat left it.
-    pub(super) beaten: Mutex<Option<(Arc<str>, (NodeRow, Rev))>>,
+    pub(super) beaten: Mutex<Option<Beaten>>,
     /// Other lives that a write of this process ended: once each, however many shards they had.
     pub(super) buried: Mutex<HashMap<String, Arc<OnceCell<()>>>>,
     next_hold: AtomicU64,

@@ -65,6 +65,6 @@ impl Chain {
     /// The rev of what was decided last, if that is such a value.
     pub(crate) fn last(&self, is_it: impl Fn(&[u8]) -> bool) -> Option<Rev> {
         let value = self.decided.last()?.as_ref()?;
-        is_it(value).then(|| Rev::Number(self.decided.len() as u64))
+        is_it(value).then_some(Rev::Number(self.decided.len() as u64))
     }
 }
