@@ -36,7 +36,7 @@ use runs::{play, play_all};
 use test_simulator::{Seeds, Setup, Weather};
 
 /// Runs of the whole protocol.
-const RUNS: u64 = 600;
+const RUNS: u64 = 4_000;
 
 #[test]
 fn whatever_happens_calls_are_linearizable_and_every_acknowledged_add_is_there_once() {

@@ -36,6 +36,17 @@ const COMMON: Habits = Habits {
     time_ms: (300, 6_000),
 };
 
+/// Many who read and add, and wait for a node that stands still: there are others left who ask the next owner.
+const PATIENT: Habits = Habits {
+    clients: 12,
+    calls: 24,
+    objects: 2,
+    weights: [6, 4, 0, 0, 0, 0],
+    patience_ms: (2_000, 16_000),
+    time_ms: (14_000, 16_000),
+    ..COMMON
+};
+
 /// One object that forgets keys soon, asked all the time by clients who wait: what is sent again, the nodes send again.
 const FORGETFUL: Habits = Habits {
     clients: 6,
@@ -78,8 +89,8 @@ impl Mixture {
         let weather = Weather { untold: 30, lost: 0, ..common.weather };
         Self {
             setup: Setup { nodes: 2, ordered: true, repairs: false, weather, ..common },
-            faults: Some(Faults::these(&[Fault::Freeze]).every(500, 4_000).lasting(3_500, 9_000)),
-            habits: Habits { objects: 2, patience_ms: (8_000, 12_000), time_ms: (8_000, 12_000), ..COMMON },
+            faults: Some(Faults::these(&[Fault::Freeze]).every(8_000, 14_000).lasting(7_000, 11_000)),
+            habits: PATIENT,
         }
     }
 
@@ -101,11 +112,11 @@ impl Mixture {
     pub fn late_questions(seed: u64) -> Self {
         let common = Setup::new(seed);
         let weather = Weather { lost: 4, refused: 0, ..common.weather };
-        let faults = [Fault::Freeze, Fault::Freeze, Fault::CutNodes, Fault::CutStore];
+        let faults = [Fault::CutNodes, Fault::CutNodes, Fault::CutNodes, Fault::CutNodes, Fault::Freeze];
         Self {
             setup: Setup { nodes: 3, shards: 1, weather, ..common },
-            faults: Some(Faults::these(&faults).every(1_000, 6_000).lasting(4_000, 8_000)),
-            habits: FORGETFUL,
+            faults: Some(Faults::these(&faults).every(500, 2_500).lasting(4_500, 7_000)),
+            habits: Habits { clients: 10, ..FORGETFUL },
         }
     }
 
