@@ -50,9 +50,10 @@ pub enum Rule {
     IndexOfTheHold,
     /// R12: a question that was sent before does not say so, and is not asked whether it may have been forgotten.
     Resent,
-    /// R11, R12: a question does not say for which life of the other process it is, nor which epoch was known before it: one that
-    /// lay about is answered by the next life, or by an owner before the one that was known.
-    ForItsOwner,
+    /// R11, R12: a question does not say for which life of the other process it is: one that lay about is answered by the next.
+    ForItsLife,
+    /// R11, R12: a question does not say which epoch was known before it: it is answered by an owner of an earlier one.
+    ForItsEpoch,
 }
 
 /// A store under a process that breaks a rule.
@@ -241,7 +242,8 @@ impl Peers for BrokenPeers {
     fn ask(&self, peer: &Peer, mut asked: Forward) -> BoxFuture<'static, Forwarded> {
         match self.rule {
             Rule::Resent => asked.way.resent = None,
-            Rule::ForItsOwner => (asked.way.life, asked.way.known) = (None, Version::default()),
+            Rule::ForItsLife => asked.way.life = None,
+            Rule::ForItsEpoch => asked.way.known = Version::default(),
             _ => {}
         }
         self.inner.ask(peer, asked)

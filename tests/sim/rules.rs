@@ -109,8 +109,13 @@ fn a_call_that_is_sent_again_and_does_not_say_so_is_found_out() {
 }
 
 #[test]
-fn a_call_that_does_not_say_for_whom_it_is_is_found_out() {
-    is_found_out_where_it_is_likely(Rule::ForItsOwner, Mixture::late_questions);
+fn a_call_that_does_not_say_for_which_life_it_is_is_found_out() {
+    is_found_out_where_it_is_likely(Rule::ForItsLife, Mixture::late_questions);
+}
+
+#[test]
+fn a_call_that_does_not_say_for_which_epoch_it_is_is_found_out() {
+    is_found_out_where_it_is_likely(Rule::ForItsEpoch, Mixture::late_questions);
 }
 
 /// Four owners in a row, on a store whose reads repair: a put of the first reached one replica, one of the second another, and
