@@ -52,8 +52,6 @@ pub enum Rule {
     Resent,
     /// R11, R12: a question does not say for which life of the other process it is: one that lay about is answered by the next.
     ForItsLife,
-    /// R11, R12: a question does not say which epoch was known before it: it is answered by an owner of an earlier one.
-    ForItsEpoch,
 }
 
 /// A store under a process that breaks a rule.
@@ -243,7 +241,6 @@ impl Peers for BrokenPeers {
         match self.rule {
             Rule::Resent => asked.way.resent = None,
             Rule::ForItsLife => asked.way.life = None,
-            Rule::ForItsEpoch => asked.way.known = Version::default(),
             _ => {}
         }
         self.inner.ask(peer, asked)

@@ -1,4 +1,8 @@
 //! A check that finds nothing may be blind: each rule that can be broken from outside is broken, and must be found out.
+//!
+//! One is not here: a question that does not say which epoch was known before it. To show, it has to come to an owner who was
+//! taken for dead within the second, after the next one took the shard and before that one loads the object; 1,500 runs of
+//! late questions did not. The model breaks it (`CallsForTheirEpoch`), and `tests/protocol/nodes.rs` asks a node so.
 
 use std::sync::Arc;
 
@@ -111,11 +115,6 @@ fn a_call_that_is_sent_again_and_does_not_say_so_is_found_out() {
 #[test]
 fn a_call_that_does_not_say_for_which_life_it_is_is_found_out() {
     is_found_out_where_it_is_likely(Rule::ForItsLife, Mixture::late_questions);
-}
-
-#[test]
-fn a_call_that_does_not_say_for_which_epoch_it_is_is_found_out() {
-    is_found_out_where_it_is_likely(Rule::ForItsEpoch, Mixture::late_questions);
 }
 
 /// Four owners in a row, on a store whose reads repair: a put of the first reached one replica, one of the second another, and
