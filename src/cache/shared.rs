@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-#[cfg(feature = "cli")]
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +13,6 @@ use crate::config::url::ServerUrl;
 use crate::error::{Error, Result};
 
 /// What each server says, by its address; or why it does not.
-#[cfg(feature = "http")]
 pub(super) type ByServer<T> = Vec<(String, Result<T, String>)>;
 
 /// Values under names, shared with other processes. It may lose, keep or mix up whatever it likes: who reads from it
@@ -33,11 +31,9 @@ pub trait SharedCache: fmt::Debug + Send + Sync + 'static {
     fn servers(&self) -> Servers;
 
     /// What each server that should have a value has under its name, or why that is not known.
-    #[cfg(feature = "http")]
     fn look(&self, name: Name) -> BoxFuture<'_, ByServer<Option<Bytes>>>;
 
     /// Sets a value on each server, reads it back and forgets it: how long that took, or what is wrong.
-    #[cfg(feature = "cli")]
     fn try_out(&self, name: Name, value: Bytes) -> BoxFuture<'_, ByServer<Duration>>;
 }
 

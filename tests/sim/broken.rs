@@ -50,9 +50,8 @@ pub enum Rule {
     IndexOfTheHold,
     /// R12: a question that was sent before does not say so, and is not asked whether it may have been forgotten.
     Resent,
-    /// R11, R12: a question does not say for which life of the other process it is, nor which epoch was known before it: one that
-    /// lay about is answered by the next life, or by an owner before the one that was known.
-    ForItsOwner,
+    /// R11, R12: a question does not say for which life of the other process it is: one that lay about is answered by the next.
+    ForItsLife,
     /// R11: a question that a third node handed on, and that was not answered, counts as not sent. The answer is changed on the
     /// way in.
     LostOnTheWayRound,
@@ -248,7 +247,7 @@ impl Peers for BrokenPeers {
     fn ask(&self, peer: &Peer, mut asked: Forward) -> BoxFuture<'static, Forwarded> {
         match self.rule {
             Rule::Resent => asked.way.resent = None,
-            Rule::ForItsOwner => (asked.way.life, asked.way.known) = (None, Version::default()),
+            Rule::ForItsLife => asked.way.life = None,
             _ => {}
         }
         let (is_round, asking) = (asked.way.relay, self.inner.ask(peer, asked));

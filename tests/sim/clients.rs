@@ -13,6 +13,7 @@ use test_history::Recorder;
 use test_simulator::{Cluster, Process};
 use tokio::time::{sleep, timeout};
 
+use super::mixtures::Habits;
 use super::objects::{Few, Tally, Teller};
 
 /// How often a keyed call is asked again.
@@ -22,6 +23,7 @@ const ATTEMPTS: u64 = 6;
 pub struct Clients {
     pub cluster: Arc<Cluster>,
     pub recorder: Recorder,
+    habits: Habits,
     /// What cannot be, beside what the histories tell.
     pub wrong: Mutex<Vec<String>>,
     /// What did not answer though all was well.
@@ -38,15 +40,26 @@ enum Came<T> {
 }
 
 impl Clients {
-    pub fn of(cluster: &Arc<Cluster>) -> Arc<Self> {
+    pub fn of(cluster: &Arc<Cluster>, habits: Habits) -> Arc<Self> {
         let world = Arc::clone(&cluster.world);
         let recorder = Recorder::timed_by(move || world.time());
         let (wrong, silent, seen) = Default::default();
-        Arc::new(Self { cluster: Arc::clone(cluster), recorder, wrong, silent, seen })
+        Arc::new(Self { cluster: Arc::clone(cluster), recorder, habits, wrong, silent, seen })
     }
 
     fn below(&self, limit: u64) -> u64 {
         self.cluster.world.below(limit)
+    }
+
+    /// A place, each as likely as its weight.
+    fn pick(&self, weights: &[u64]) -> usize {
+        let mut at = self.below(weights.iter().sum());
+        let is_here = |weight: &u64| {
+            let is_here = at < *weight;
+            at = at.saturating_sub(*weight);
+            is_here
+        };
+        weights.iter().position(is_here).unwrap_or(0)
     }
 
     /// Somebody to ask: as a rule a node as it is now, else one that may have been taken for dead.
@@ -59,22 +72,23 @@ impl Clients {
         alive.get(at).cloned()
     }
 
-    /// One client: so many calls, one after the other.
-    pub async fn run(self: Arc<Self>, client: u64, calls: u64) {
+    /// One client: its calls, one after the other.
+    pub async fn run(self: Arc<Self>, client: u64) {
+        let Habits { calls, pause_ms, objects, weights, .. } = self.habits;
         for call in 0..calls {
-            sleep(self.cluster.world.ms(1, 700)).await;
-            let id = ["a", "b", "c"][self.below(3) as usize];
+            sleep(self.cluster.world.ms(1, pause_ms)).await;
+            let id = ["a", "b", "c"][self.below(objects) as usize];
             let key = || Some(format!("{client}-{call}"));
-            match self.below(12) {
-                0..=3 => self.read(id).await,
-                4 | 5 => self.add(id, None, None).await,
-                6..=8 => self.add(id, key(), None).await,
-                9 => {
+            match self.pick(&weights) {
+                0 => self.read(id).await,
+                1 => self.add(id, None, None).await,
+                2 => self.add(id, key(), None).await,
+                3 => {
                     let seen = self.seen.lock().unwrap().get(id).copied();
                     let key = key().filter(|_| self.below(2) == 0);
                     self.add(id, key, seen).await;
                 }
-                10 => self.add_few(id, format!("{client}-{call}")).await,
+                4 => self.add_few(id, 1000 * client + call).await,
                 _ => self.tell(["x", "y"][self.below(2) as usize], id).await,
             }
         }
@@ -149,15 +163,24 @@ impl Clients {
     }
 
     /// Adds to one that forgets keys soon: the nodes ask again, the client does not.
-    async fn add_few(&self, id: &str, key: String) {
+    async fn add_few(&self, id: &str, ticket: u64) {
         let Some(process) = self.somebody() else { return };
         let (object, from) = (format!("few/{id}"), self.recorder.asked());
-        match self.ask(&process, Remote::<Few>::new(id).add().idempotency_key(key)).await {
+        match self.ask(&process, Remote::<Few>::new(id).add(ticket).idempotency_key(ticket.to_string())).await {
             Ok(Came::Answered(value, tag)) => {
                 self.recorder.added(&object, from, value, tag.map(|tag| tag.to_string()).as_deref());
             }
             Ok(Came::Unknown) => self.recorder.unknown(&object, from),
             Err(_) => {}
+        }
+    }
+
+    /// No call that was made once ran twice.
+    pub async fn none_ran_twice(&self, process: &Process, id: &str) {
+        if let Ok(Came::Answered(twice, _)) = self.ask(process, Remote::<Few>::new(id).twice()).await
+            && !twice.is_empty()
+        {
+            self.wrong.lock().unwrap().push(format!("few/{id}: calls that ran twice: {twice:?}"));
         }
     }
 
@@ -188,7 +211,10 @@ impl Clients {
         K: CallKind + Send + 'static,
     {
         let world = &self.cluster.world;
-        let (patience, time) = (world.ms(500, 7_000), world.ms(300, 6_000));
+        let (patience, time) = {
+            let Habits { patience_ms, time_ms, .. } = self.habits;
+            (world.ms(patience_ms.0, patience_ms.1), world.ms(time_ms.0, time_ms.1))
+        };
         let (call, as_http) = (call.timeout(time), world.below(2) == 0);
         let told = format!("{call:?}, asked of node {}", process.node);
         let asked = async move |host: Host| match as_http {

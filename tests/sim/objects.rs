@@ -7,6 +7,8 @@ use remote_object::prelude::*;
 #[remote_object]
 pub struct Tally {
     value: u64,
+    /// Whether `value` is even. Of one member alone nobody could see in which order members are written.
+    even: bool,
 }
 
 #[remote_object]
@@ -17,14 +19,17 @@ impl Tally {
 
     pub fn add(&mut self) -> u64 {
         self.value += 1;
+        self.even = self.value.is_multiple_of(2);
         self.value
     }
 }
 
-/// The same, and remembers three keyed calls.
+/// Counts adds too, remembers three keyed calls, and knows of each ticket whether it came twice.
 #[remote_object(keyed_calls = 3)]
 pub struct Few {
     value: u64,
+    tickets: Vec<u64>,
+    twice: Vec<u64>,
 }
 
 #[remote_object]
@@ -33,7 +38,15 @@ impl Few {
         self.value
     }
 
-    pub fn add(&mut self) -> u64 {
+    pub fn twice(&self) -> Vec<u64> {
+        self.twice.clone()
+    }
+
+    pub fn add(&mut self, ticket: u64) -> u64 {
+        if self.tickets.contains(&ticket) {
+            self.twice.push(ticket);
+        }
+        self.tickets.push(ticket);
         self.value += 1;
         self.value
     }

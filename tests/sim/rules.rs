@@ -1,16 +1,23 @@
 //! A check that finds nothing may be blind: each rule that can be broken from outside is broken, and must be found out.
+//!
+//! One is not here: a question that does not say which epoch was known before it. To show, it has to come to an owner who was
+//! taken for dead within the second, after the next one took the shard and before that one loads the object; 1,500 runs of
+//! late questions did not. The model breaks it (`CallsForTheirEpoch`), and `tests/protocol/nodes.rs` asks a node so.
 
 use std::sync::Arc;
 
 use remote_object::storage::Datastore;
-use test_simulator::{Cluster, Setup, Weather};
+use test_simulator::{Cluster, Seeds, Setup, Weather};
 
 use super::broken::{Broken, BrokenPeers, Rule};
 use super::clients::Clients;
-use super::runs::{Seeds, play_all};
+use super::mixtures::Mixture;
+use super::runs::{play_all, play_until_wrong};
 
 /// Runs in which a broken rule must show.
 const RUNS: u64 = 1_500;
+/// Runs of a mixture of its own that hold while the rule is kept.
+const KEPT: u64 = 40;
 
 /// A store whose owners have to seal, under nodes that break this rule.
 fn without(rule: Rule, setup: Setup) -> Setup {
@@ -22,11 +29,26 @@ fn without(rule: Rule, setup: Setup) -> Setup {
     }
 }
 
+/// In the common mixture, with this changed.
 #[track_caller]
 fn is_found_out(rule: Rule, change: impl Fn(Setup) -> Setup + Sync) {
-    let all = play_all(&Seeds::until_wrong(RUNS), |seed| change(without(rule, Setup::new(seed))));
+    is_found_out_in(rule, |seed| Mixture::common(seed).with(&change));
+}
+
+#[track_caller]
+fn is_found_out_in(rule: Rule, mixture: impl Fn(u64) -> Mixture + Sync) {
+    let all = play_until_wrong(Seeds::new(RUNS), |seed| mixture(seed).with(|setup| without(rule, setup)));
     let Some((seed, broken)) = all.broken else { panic!("nobody noticed that {rule:?} is broken, in {RUNS} runs") };
     println!("{rule:?} broken: found out with seed {seed}, the {}th run: {}", all.runs + 1, broken.wrong[0]);
+}
+
+/// In a mixture of its own: then those runs hold while the rule is kept.
+#[track_caller]
+fn is_found_out_where_it_is_likely(rule: Rule, mixture: impl Fn(u64) -> Mixture + Sync) {
+    is_found_out_in(rule, &mixture);
+    let kept = |seed| mixture(seed).with(|setup| Setup { ordered: true, ..setup });
+    let all = play_all(Seeds::new(KEPT), kept);
+    assert!(all.broken.is_none(), "{rule:?} is kept, and yet: {:#?}", all.broken);
 }
 
 /// Where reads repair what they find, the want of a seal takes a chain of accidents to show: that has a test of its own.
@@ -51,7 +73,6 @@ fn an_unsettled_put_that_is_forgotten_is_found_out() {
 }
 
 #[test]
-#[ignore = "no run of so many shows it yet; the model does"]
 fn a_retry_that_is_encoded_anew_is_found_out() {
     is_found_out(Rule::SameBytes, |setup| setup);
 }
@@ -77,9 +98,8 @@ fn a_confirm_that_began_before_the_put_was_answered_is_found_out() {
 }
 
 #[test]
-#[ignore = "no run of so many shows it yet; the model does"]
 fn a_kill_that_was_only_read_is_found_out() {
-    is_found_out(Rule::KillByAnAppliedWrite, no_repairs);
+    is_found_out_where_it_is_likely(Rule::KillByAnAppliedWrite, Mixture::half_known_deaths);
 }
 
 #[test]
@@ -88,15 +108,13 @@ fn a_version_that_outlives_its_hold_is_found_out() {
 }
 
 #[test]
-#[ignore = "no run of so many shows it yet; the model does"]
 fn a_call_that_is_sent_again_and_does_not_say_so_is_found_out() {
-    is_found_out(Rule::Resent, |setup| setup);
+    is_found_out_where_it_is_likely(Rule::Resent, Mixture::lost_answers);
 }
 
 #[test]
-#[ignore = "no run of so many shows it yet; the model does"]
-fn a_call_that_does_not_say_for_whom_it_is_is_found_out() {
-    is_found_out(Rule::ForItsOwner, |setup| setup);
+fn a_call_that_does_not_say_for_which_life_it_is_is_found_out() {
+    is_found_out_where_it_is_likely(Rule::ForItsLife, Mixture::late_questions);
 }
 
 #[test]
@@ -120,7 +138,7 @@ fn without_a_seal_a_state_that_was_shown_vanishes_though_reads_repair() {
         let setup = broken.map_or(setup.clone(), |rule| without(rule, setup));
         let checked = test_simulator::run(async {
             let cluster = Cluster::start(setup).await;
-            let clients = Clients::of(&cluster);
+            let clients = Clients::of(&cluster, Mixture::common(1).habits);
             let replicas = cluster.replicas().unwrap();
             let owner = async |reaches, left_out| {
                 if let Some(process) = cluster.process(0) {

@@ -1,18 +1,15 @@
-//! One run from a seed to its judgement, and thousands of them.
+//! One run from a seed to its judgement, and many of them.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use test_history::Counts;
-use test_simulator::{CALM_AFTER, Cluster, Faults, Setup};
+use test_simulator::{CALM_AFTER, Cluster, Faults, Seeds};
 use tokio::time::sleep;
 
 use super::clients::Clients;
+use super::mixtures::Mixture;
 
-const CLIENTS: u64 = 4;
-const CALLS: u64 = 25;
 /// When all is well again, everything answers within this time.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
 
@@ -30,13 +27,14 @@ pub struct Broken {
 pub type Outcome = (Result<Counts, Broken>, Vec<String>);
 
 /// Plays a run.
-pub fn play(setup: &Setup) -> Outcome {
+pub fn play(mixture: &Mixture) -> Outcome {
     test_simulator::run(async {
+        let Mixture { setup, faults, habits } = mixture;
         let cluster = Cluster::start(setup.clone()).await;
-        let clients = Clients::of(&cluster);
-        let faults = Faults::some(&cluster);
+        let clients = Clients::of(&cluster, *habits);
+        let faults = faults.clone().unwrap_or_else(|| Faults::some(&cluster));
         cluster.world.tell(|| format!("{setup:?}, {faults:?}"));
-        let all = (0..CLIENTS).map(|client| tokio::spawn(Arc::clone(&clients).run(client, CALLS)));
+        let all = (0..habits.clients).map(|client| tokio::spawn(Arc::clone(&clients).run(client)));
         tokio::select! {
             biased;
             _ = futures_util::future::join_all(all) => {}
@@ -86,6 +84,11 @@ async fn look_at_all(clients: &Clients) {
     for node in [0, 1] {
         cluster.start_node(node, false).await;
         node_answers(clients, node, cluster.world.time() + ANSWERS_WITHIN).await;
+        if let Some(process) = cluster.process(node) {
+            for id in ["a", "b", "c"] {
+                clients.none_ran_twice(&process, id).await;
+            }
+        }
         cluster.alive().iter().for_each(|process| process.kill());
     }
 }
@@ -102,45 +105,6 @@ fn judge(clients: &Clients) -> Result<Counts, Broken> {
     Err(Broken { wrong, silent, shortest: shortest.collect() })
 }
 
-/// A number of the environment.
-fn set(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
-/// How many runs, and from which seed on; `FAULTS_ROUNDS`, `FAULTS_SEED`, `FAULTS_SECONDS`.
-pub struct Seeds {
-    first: u64,
-    count: u64,
-    until: Option<Instant>,
-    /// Whether a run that only falls silent goes for one that holds: what is looked for is a wrong answer.
-    may_be_silent: bool,
-}
-
-impl Seeds {
-    /// So many, unless the environment says otherwise.
-    pub fn of(count: u64) -> Self {
-        #[allow(clippy::disallowed_methods, reason = "how long runs are played is real time")]
-        let until = set("FAULTS_SECONDS").map(|seconds| Instant::now() + Duration::from_secs(seconds));
-        let count = set("FAULTS_ROUNDS").unwrap_or(if until.is_some() { u64::MAX } else { count });
-        Self { first: set("FAULTS_SEED").unwrap_or(0), count, until, may_be_silent: false }
-    }
-
-    /// Exactly so many, from zero on.
-    pub fn fixed(count: u64) -> Self {
-        Self { first: 0, count, until: None, may_be_silent: false }
-    }
-
-    /// The same, until an answer is wrong.
-    pub fn until_wrong(count: u64) -> Self {
-        Self { may_be_silent: true, ..Self::fixed(count) }
-    }
-
-    fn is_over(&self) -> bool {
-        #[allow(clippy::disallowed_methods, reason = "how long runs are played is real time")]
-        self.until.is_some_and(|until| Instant::now() >= until)
-    }
-}
-
 /// How many runs held, what there was in them, and the first that did not.
 pub struct All {
     pub runs: u64,
@@ -148,44 +112,26 @@ pub struct All {
     pub broken: Option<(u64, Broken)>,
 }
 
-/// Plays runs on all processors until one breaks.
-pub fn play_all(seeds: &Seeds, setup: impl Fn(u64) -> Setup + Sync) -> All {
-    let (next, over) = (AtomicU64::new(0), AtomicBool::new(false));
-    let all = Mutex::new(All { runs: 0, counts: Counts::default(), broken: None });
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while !over.load(SeqCst) && !seeds.is_over() {
-                    let at = next.fetch_add(1, SeqCst);
-                    if at >= seeds.count {
-                        return;
-                    }
-                    let seed = seeds.first + at;
-                    let played = catch_unwind(AssertUnwindSafe(|| play(&setup(seed)).0));
-                    let mut all = all.lock().unwrap();
-                    match played {
-                        Ok(Ok(counts)) => {
-                            all.runs += 1;
-                            all.counts.add(counts);
-                        }
-                        Ok(Err(broken)) if seeds.may_be_silent && broken.wrong.is_empty() => all.runs += 1,
-                        broken => {
-                            over.store(true, SeqCst);
-                            let panicked = || Broken {
-                                wrong: vec!["it panicked".into()],
-                                silent: Vec::new(),
-                                shortest: String::new(),
-                            };
-                            let broken = broken.map_or_else(|_| panicked(), |broken| broken.expect_err("it broke"));
-                            if all.broken.as_ref().is_none_or(|(before, _)| seed < *before) {
-                                all.broken = Some((seed, broken));
-                            }
-                        }
-                    }
-                }
-            });
-        }
+/// Plays runs until one breaks.
+pub fn play_all(seeds: Seeds, mixture: impl Fn(u64) -> Mixture + Sync) -> All {
+    all(seeds, |seed| play(&mixture(seed)).0)
+}
+
+/// Plays runs until an answer is wrong: one that only falls silent goes for one that holds.
+pub fn play_until_wrong(seeds: Seeds, mixture: impl Fn(u64) -> Mixture + Sync) -> All {
+    all(seeds, |seed| match play(&mixture(seed)).0 {
+        Err(broken) if broken.wrong.is_empty() => Ok(Counts::default()),
+        judged => judged,
+    })
+}
+
+fn all(seeds: Seeds, run: impl Fn(u64) -> Result<Counts, Broken> + Sync) -> All {
+    let (mut runs, mut counts) = (0, Counts::default());
+    let failed = seeds.play(run, |of_run| {
+        runs += 1;
+        counts.add(of_run);
     });
-    all.into_inner().unwrap()
+    let panicked = || Broken { wrong: vec!["it panicked".into()], silent: Vec::new(), shortest: String::new() };
+    let broken = failed.err().map(|failed| (failed.seed, failed.why.unwrap_or_else(panicked)));
+    All { runs, counts, broken }
 }

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 
 use crate::command::{Tally, cargo, run_counting, target_dir};
 use crate::stack::Lease;
-use crate::steps::TESTS;
+use crate::steps::{SIM, TESTS};
 
 /// How long, with which luck, and what befalls the servers.
 #[derive(Args)]
@@ -134,7 +134,8 @@ pub(crate) fn play(options: &Options) -> Result<()> {
         if modules.is_empty() {
             continue;
         }
-        let mut command = cargo(&format!("{TESTS} --test {target} -- --nocapture --test-threads 1"));
+        let tests = if target == "sim" { SIM.to_owned() } else { format!("{TESTS} --test {target}") };
+        let mut command = cargo(&format!("{tests} -- --nocapture --test-threads 1"));
         command.args(modules);
         command.env("REQUIRE_BACKENDS", "1").env("FAULTS_TALLY", &tried);
         command.envs(told.iter().filter_map(|(name, number)| Some((name, number.as_ref()?.to_string()))));

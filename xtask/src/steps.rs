@@ -35,6 +35,7 @@ const STEPS: &[Step] = &[
     Step { name: "docs", what: "the documentation builds without warnings", run: docs, ..STEP },
     Step { name: "tidy", what: "the house rules hold", quick: true, lint: true, run: tidy, ..STEP },
     Step { name: "tests", what: "unit, integration and doc tests", quick: true, stack: true, run: tests, ..STEP },
+    Step { name: "sim", what: "thousands of simulated clusters hold", run: sim, ..STEP },
     Step { name: "crash", what: "kill -9 loses nothing", quick: true, run: crash, ..STEP },
     Step { name: "fuzz", what: "the decoders take any bytes", run: fuzz_minute, ..STEP },
     Step { name: "docker", what: "images and versions of docker/", quick: true, lint: true, run: docker, ..STEP },
@@ -43,6 +44,9 @@ const STEPS: &[Step] = &[
 
 /// What the tests build; the same words everywhere, so that it is built once.
 pub(crate) const TESTS: &str = "test --workspace --exclude bench-peers --all-features";
+
+/// The simulation: optimised, and with as little of the library as it needs. It has the checks of debug builds.
+pub(crate) const SIM: &str = "test --package test-simulator --profile sim --test sim";
 
 /// `cargo xtask test`.
 pub(crate) fn test(quick: bool, only: &[String]) -> ExitCode {
@@ -155,6 +159,10 @@ fn tests(quick: bool) -> Result<Tally> {
         command.env("REQUIRE_BACKENDS", "1");
     }
     run_counting(&mut command)
+}
+
+fn sim(_quick: bool) -> Result<Tally> {
+    run_counting(&mut cargo(SIM))
 }
 
 fn crash(quick: bool) -> Result<Tally> {

@@ -6,14 +6,12 @@
 //! process knows the objects. A server that does not answer is left alone by its [breaker](server).
 
 mod lazy;
-#[cfg(feature = "http")]
 mod look;
 mod names;
 mod place;
 mod server;
 mod settings;
 mod sweep;
-#[cfg(feature = "cli")]
 mod tried;
 
 use std::net::SocketAddr;
@@ -26,9 +24,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::index::Index;
-#[cfg(feature = "http")]
-use super::shared::ByServer;
-use super::shared::{Name, Servers, SharedCache};
+use super::shared::{ByServer, Name, Servers, SharedCache};
 use super::tally::Tally;
 use crate::clock;
 
@@ -167,12 +163,10 @@ impl SharedCache for Ring {
         Servers { up: members.len() - open, open }
     }
 
-    #[cfg(feature = "http")]
     fn look(&self, name: Name) -> BoxFuture<'_, ByServer<Option<Bytes>>> {
         Box::pin(self.held(name))
     }
 
-    #[cfg(feature = "cli")]
     fn try_out(&self, name: Name, value: Bytes) -> BoxFuture<'_, ByServer<Duration>> {
         Box::pin(async move { self.tried(name, &value).await })
     }

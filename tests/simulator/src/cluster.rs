@@ -80,6 +80,7 @@ impl Setup {
             shards: 1 + below(6) as u32,
             weather: Weather {
                 stray: [2, 10, 40][below(3) as usize],
+                untold: 0,
                 lost: [0, 1, 4][below(3) as usize],
                 refused: below(3),
                 panics: 0,

@@ -58,42 +58,64 @@ const ALL: [Fault; 12] = [
     Fault::Remove,
 ];
 
-/// Which faults are played.
+/// Which faults are played, and how.
 #[derive(Clone, Debug)]
-pub struct Faults(Vec<Fault>);
+pub struct Faults {
+    of: Vec<Fault>,
+    /// The time between two, in milliseconds.
+    every: (u64, u64),
+    /// How long they last, in milliseconds, where not each as long as it says.
+    lasting: Option<(u64, u64)>,
+}
 
 impl Faults {
     /// All there are.
     #[must_use]
     pub fn all() -> Self {
-        Self(ALL.to_vec())
+        Self::these(&ALL)
     }
 
-    /// These.
+    /// These; one that is named twice is twice as likely.
     #[must_use]
     pub fn these(faults: &[Fault]) -> Self {
-        Self(faults.to_vec())
+        Self { of: faults.to_vec(), every: (50, 4_000), lasting: None }
+    }
+
+    /// So many milliseconds after each other.
+    #[must_use]
+    pub fn every(self, from_ms: u64, to_ms: u64) -> Self {
+        Self { every: (from_ms, to_ms), ..self }
+    }
+
+    /// Those that end by themselves do so after so many milliseconds.
+    #[must_use]
+    pub fn lasting(self, from_ms: u64, to_ms: u64) -> Self {
+        Self { lasting: Some((from_ms, to_ms)), ..self }
     }
 
     /// Half of them, as the seed wants it: what all of them together hide, some of them show.
     #[must_use]
     pub fn some(cluster: &Cluster) -> Self {
         let chosen: Vec<Fault> = ALL.into_iter().filter(|_| cluster.world.below(2) == 0).collect();
-        if chosen.is_empty() { Self::all() } else { Self(chosen) }
+        if chosen.is_empty() { Self::all() } else { Self::these(&chosen) }
     }
 
     /// Plays one after the other, for as long as it is polled.
     pub async fn play(&self, cluster: &Arc<Cluster>) {
         loop {
-            sleep(cluster.world.ms(50, 4_000)).await;
-            let fault = self.0[cluster.world.below(self.0.len() as u64) as usize];
-            one(cluster, fault);
+            sleep(cluster.world.ms(self.every.0, self.every.1)).await;
+            let fault = self.of[cluster.world.below(self.of.len() as u64) as usize];
+            one(cluster, fault, self.lasting);
         }
     }
 }
 
-fn one(cluster: &Arc<Cluster>, fault: Fault) {
+fn one(cluster: &Arc<Cluster>, fault: Fault, lasting: Option<(u64, u64)>) {
     let world = &cluster.world;
+    let time = |from, to| {
+        let (from, to) = lasting.unwrap_or((from, to));
+        world.ms(from, to)
+    };
     let node = cluster.any();
     world.tell(|| format!("{fault:?} of node {node}"));
     let process = cluster.process(node);
@@ -108,7 +130,7 @@ fn one(cluster: &Arc<Cluster>, fault: Fault) {
             if let Some(process) = process {
                 let has_joined = process.host().is_some();
                 process.machine.freeze();
-                let time = world.ms(200, 20_000);
+                let time = time(200, 20_000);
                 tokio::spawn(async move {
                     sleep(time).await;
                     process.machine.thaw();
@@ -120,20 +142,20 @@ fn one(cluster: &Arc<Cluster>, fault: Fault) {
             }
         }
         Fault::Drain => drain(cluster, node),
-        Fault::CutStore => cut(cluster, Place::Node(node), Place::Store, 10_000),
-        Fault::CutNodes => cut(cluster, Place::Node(node), Place::Node(cluster.any()), 10_000),
+        Fault::CutStore => cut(cluster, Place::Node(node), Place::Store, time(100, 10_000)),
+        Fault::CutNodes => cut(cluster, Place::Node(node), Place::Node(cluster.any()), time(100, 10_000)),
         Fault::Replica => {
             let Some(replicas) = cluster.replicas().cloned() else { return };
             let replica = world.below(3) as usize;
             replicas.take_away(replica);
-            let time = world.ms(500, 20_000);
+            let time = time(500, 20_000);
             tokio::spawn(async move {
                 sleep(time).await;
                 replicas.bring_back(replica);
             });
         }
         Fault::Blackout => {
-            let time = world.ms(200, 5_000).as_millis() as u64;
+            let time = time(200, 5_000);
             (0..cluster.nodes()).for_each(|node| cut(cluster, Place::Node(node), Place::Store, time));
         }
         Fault::Clock => {
@@ -186,8 +208,8 @@ fn drain(cluster: &Arc<Cluster>, node: usize) {
     });
 }
 
-/// Cuts a wire one way or both, for so many milliseconds at most.
-fn cut(cluster: &Arc<Cluster>, one: Place, other: Place, most_ms: u64) {
+/// Cuts a wire one way or both, for so long.
+fn cut(cluster: &Arc<Cluster>, one: Place, other: Place, time: Duration) {
     let world = Arc::clone(&cluster.world);
     if one == other {
         return;
@@ -197,7 +219,6 @@ fn cut(cluster: &Arc<Cluster>, one: Place, other: Place, most_ms: u64) {
         1 => vec![(other, one)],
         _ => vec![(one, other), (other, one)],
     };
-    let time = world.ms(100, most_ms.max(101));
     world.tell(|| format!("{ways:?} cut for {time:?}"));
     ways.iter().for_each(|(from, to)| world.net.cut(*from, *to));
     tokio::spawn(async move {

@@ -80,20 +80,24 @@ async fn send(cluster: &Arc<Cluster>, from: usize, addr: &str, asked: Forward) -
     world.tell(|| format!("{what}, {:?}", asked.way));
     let (reply, answer) = oneshot::channel();
     let (waits, left) = Waits::new(world.below(2) == 0);
-    let carried = Arc::clone(&world);
+    let (mut reply, carried, carrying) = (Some(reply), Arc::clone(&world), what.clone());
     let time = asked.deadline.saturating_duration_since(clock::now());
     tokio::spawn(async move {
         sleep(carried.way()).await;
         if is_cut || carried.chance(carried.weather().lost) {
-            // What was under way may still come through when the wire is whole again.
-            if carried.below(3) > 0 {
-                sleep(SILENT_MAX).await;
-                return;
+            // What was under way may still come through when the wire is whole again, though nobody waits any more.
+            let late = if carried.below(3) > 0 { None } else { Some(carried.late()) };
+            sleep(late.unwrap_or(SILENT_MAX).min(SILENT_MAX)).await;
+            let Some(late) = late else { return };
+            if late > SILENT_MAX {
+                drop(reply.take());
+                sleep(late - SILENT_MAX).await;
             }
-            sleep(carried.ms(100, 4_000)).await;
+            carried.tell(|| format!("{carrying}: arrives late"));
         }
         let Some(handled) = handle(&target, asked, time, left) else { return };
         let Ok(answered) = handled.await else { return };
+        let Some(reply) = reply else { return };
         sleep(carried.way()).await;
         if carried.net.is_cut(there, here) || carried.chance(carried.weather().lost) {
             sleep(SILENT_MAX).await;

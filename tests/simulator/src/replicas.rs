@@ -164,6 +164,10 @@ impl Replicas {
         if let Some(only) = scripted {
             return std::array::from_fn(|replica| (replica == only).then_some(Duration::ZERO));
         }
+        if matches!(write, Write::Learn(..)) && self.world.chance(self.world.weather().untold) {
+            let told = self.world.below(3) as usize;
+            return std::array::from_fn(|replica| (replica == told).then_some(Duration::ZERO));
+        }
         let hit = self.world.chance(self.world.weather().stray);
         [(); 3].map(|()| match self.world.below(4) {
             0 if hit => None,
@@ -225,7 +229,8 @@ impl Replicas {
     pub(crate) async fn cas(self: Arc<Self>, name: String, seen: Option<Rev>, new: Bytes) -> Cas {
         let Some(on) = self.two() else { return Cas::Unknown(too_few()) };
         sleep(self.world.ms(1, 6)).await;
-        let hides = self.world.chance(self.world.weather().stray);
+        let weather = self.world.weather();
+        let hides = self.world.chance(weather.stray.max(weather.untold));
         let decided = {
             let mut state = self.state();
             let chain = state.registers.entry(name.clone()).or_default();

@@ -18,6 +18,8 @@ const LATE_MAX_MS: u64 = 30_000;
 pub struct Weather {
     /// That a write reaches a replica late or never: drawn for each write, and for each replica of one that is hit.
     pub stray: u64,
+    /// That a change of a register is told to one replica alone: a read learns of it or not, until somebody writes.
+    pub untold: u64,
     /// That a request or an answer is lost.
     pub lost: u64,
     /// That the store refuses a put.
