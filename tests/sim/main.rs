@@ -30,6 +30,7 @@ mod objects;
 mod rules;
 mod runs;
 
+use remote_object::config::Confirm;
 use runs::{Seeds, play, play_all};
 use test_simulator::{Setup, Weather};
 
@@ -65,6 +66,19 @@ fn a_driver_with_a_bug_does_not_either() {
     };
     let all = play_all(&Seeds::fixed(RUNS / 10), setup);
     assert!(all.broken.is_none(), "{:#?}", all.broken);
+}
+
+/// That the rows of shards are read too takes nothing away, and when all is well everything answers.
+#[test]
+fn with_shards_confirmed_too_the_same_holds() {
+    let setup = |seed| {
+        let mut setup = Setup::new(seed);
+        setup.config.confirm = Confirm::Shard;
+        setup
+    };
+    let all = play_all(&Seeds::fixed(RUNS / 10), setup);
+    assert!(all.broken.is_none(), "{:#?}", all.broken);
+    assert!(all.counts.adds >= 20 * all.runs && all.counts.reads >= 20 * all.runs, "{:?}", all.counts);
 }
 
 #[test]

@@ -43,7 +43,6 @@ mod roster;
 mod schema;
 mod session;
 mod settings;
-mod tls;
 mod wary;
 mod written;
 
