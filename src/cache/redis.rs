@@ -7,6 +7,7 @@ use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::io::AsyncDNSResolver;
@@ -38,7 +39,12 @@ pub(super) async fn open(mut url: ServerUrl, index: &Arc<Index>, tally: &Arc<Tal
     let login = RedisLogin::take(&mut url)?;
     url.finish(&[&Settings::PARAMETERS[..], &TlsFiles::PARAMETERS].concat())?;
     let connect = move |found: &Found| {
-        Arc::new(Redis { found: found.clone(), login: login.clone(), connection: Lazy::new() }) as Arc<dyn Server>
+        Arc::new(Redis {
+            found: found.clone(),
+            login: login.clone(),
+            connection: Lazy::new(),
+            answered: AtomicBool::new(false),
+        }) as Arc<dyn Server>
     };
     Ok(Ring::open(settings, Box::new(connect), index, tally).await)
 }
@@ -49,13 +55,17 @@ struct Redis {
     found: Found,
     login: RedisLogin,
     connection: Lazy<MultiplexedConnection>,
+    /// Whether it ever answered.
+    answered: AtomicBool,
 }
 
 impl Redis {
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Failed> {
         let open = || connect(self.found.clone(), self.login.clone());
         let mut connection = self.connection.get(|_| true, open).await?;
-        command.query_async(&mut connection).await.map_err(|error| self.failed(&error))
+        let answer = command.query_async(&mut connection).await.map_err(|error| self.failed(&error))?;
+        self.answered.store(true, Relaxed);
+        Ok(answer)
     }
 
     fn failed(&self, error: &RedisError) -> Failed {
@@ -64,6 +74,9 @@ impl Redis {
             return Failed::Refused(error.to_string().into());
         }
         self.connection.clear();
+        if error.is_connection_dropped() && !self.answered.load(Relaxed) && !self.login.is_over_tls() {
+            return Failed::Barred("it hung up without a word".into(), "if it speaks TLS, the URL would be rediss://");
+        }
         told(error)
     }
 }

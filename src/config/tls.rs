@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -77,7 +78,7 @@ impl TlsFiles {
             .with_safe_default_protocol_versions()
             .map_err(wrong)?
             .with_root_certificates(roots);
-        let config = match &self.own {
+        let mut config = match &self.own {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
                 let own_key = PrivateKeyDer::from_pem_file(key)
@@ -85,6 +86,8 @@ impl TlsFiles {
                 builder.with_client_auth_cert(certificates(certificate)?, own_key).map_err(wrong)?
             }
         };
+        // Connections are few and stay. A memcached that asks for certificates ends each one that would resume another.
+        config.resumption = Resumption::disabled();
         Ok(Arc::new(config))
     }
 }

@@ -31,6 +31,7 @@ fn cure(error: &Error) -> &'static str {
             | Alert::CertificateUnknown
             | Alert::CertificateExpired
             | Alert::UnknownCA
+            | Alert::DecryptError
             | Alert::AccessDenied,
         ) => "tls-cert and tls-key would be a certificate of ours that it takes, and its key",
         Error::InvalidMessage(_) => "start it with TLS, or leave TLS out of the URL",

@@ -46,6 +46,11 @@ impl RedisLogin {
         Ok(Self { settings, tls })
     }
 
+    /// Whether it is spoken to over TLS.
+    pub(crate) fn is_over_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// A client of this server; its certificate has to be for `host`.
     pub(crate) fn client(&self, host: String, port: u16) -> RedisResult<Client> {
         let address = match self.tls {
