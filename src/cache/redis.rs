@@ -3,8 +3,6 @@
 //! Every value expires a week after it was last put there: a Redis without a memory limit would else keep for ever what
 //! nobody asks for. One with a limit should evict (`allkeys-lru`); where it refuses instead, that is counted, and no error.
 
-use std::error::Error as _;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -16,10 +14,10 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use super::index::Index;
-use super::ring::{Failed, Found, Lazy, Ring, Server, Settings, connection_failed};
+use super::ring::{Failed, Found, Lazy, Ring, Server, Settings};
 use super::shared::{Name, SharedCache};
 use super::tally::Tally;
-use crate::config::tls::TlsFiles;
+use crate::config::tls::{self, TlsFiles};
 use crate::config::url::ServerUrl;
 use crate::error::Result;
 use crate::storage::RedisLogin;
@@ -75,7 +73,10 @@ impl Redis {
         }
         self.connection.clear();
         if error.is_connection_dropped() && !self.answered.load(Relaxed) && !self.login.is_over_tls() {
-            return Failed::Barred("it hung up without a word".into(), "if it speaks TLS, the URL would be rediss://");
+            return Failed::Barred(
+                "it ended the connection without a word".into(),
+                "if it speaks TLS, the URL would be rediss://",
+            );
         }
         told(error)
     }
@@ -88,8 +89,8 @@ fn told(error: &RedisError) -> Failed {
         (ErrorKind::AuthenticationFailed, _) => barred("see the user and the password in the URL"),
         (_, Some("NOAUTH")) => barred("the URL would have a user and a password, user:password@"),
         (_, Some("NOPERM")) => barred("its user would be allowed GET, SET, DEL and PING on the keys ro-*"),
-        _ => match error.source().and_then(|source| source.downcast_ref::<io::Error>()) {
-            Some(error) => connection_failed(error),
+        _ => match tls::fault(error) {
+            Some((why, cure)) => Failed::Barred(why.into(), cure),
             None => Failed::Broken(error.to_string().into()),
         },
     }

@@ -3,6 +3,8 @@
 //! The provider of the cryptography is named here, never taken from the process: with two of them linked, a default is a
 //! panic at run time.
 
+use std::error::Error as StdError;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{AlertDescription as Alert, CertificateError as Wrong, ClientConfig, Error as TlsError, RootCertStore};
 
 use super::url::ServerUrl;
 use crate::error::{Error, Result};
@@ -106,4 +108,45 @@ fn unusable(path: &Path, why: &str, error: &dyn std::fmt::Display) -> Error {
         "the TLS file {} {why} ({error}); name a PEM file that this process may read",
         path.display()
     ))
+}
+
+/// What the error of a connection says of TLS, where it is about that: who does not take whom, and what would change it.
+pub(crate) fn fault(error: &(dyn StdError + 'static)) -> Option<(String, &'static str)> {
+    let of_tls = |error: &(dyn StdError + 'static)| -> Option<(String, &'static str)> {
+        let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let error = inside.map_or_else(|| error.downcast_ref(), |inside| inside.downcast_ref::<TlsError>())?;
+        Some((format!("no TLS with it: {error}"), cure(error)))
+    };
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = of_tls(error) {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+fn cure(error: &TlsError) -> &'static str {
+    match error {
+        TlsError::InvalidCertificate(Wrong::UnknownIssuer | Wrong::BadSignature) => {
+            "tls-ca would be the certificate of who signed the server's"
+        }
+        TlsError::InvalidCertificate(Wrong::NotValidForName | Wrong::NotValidForNameContext { .. }) => {
+            "the URL would call it by a host that its certificate is for"
+        }
+        TlsError::InvalidCertificate(_) => "give it another certificate",
+        TlsError::AlertReceived(
+            Alert::CertificateRequired
+            | Alert::HandshakeFailure
+            | Alert::BadCertificate
+            | Alert::CertificateUnknown
+            | Alert::CertificateExpired
+            | Alert::UnknownCA
+            | Alert::DecryptError
+            | Alert::AccessDenied,
+        ) => "tls-cert and tls-key would be a certificate of ours that it takes, and its key",
+        TlsError::InvalidMessage(_) => "start it with TLS, or leave TLS out of the URL",
+        _ => "see which versions of TLS and which ciphers it takes",
+    }
 }

@@ -61,6 +61,59 @@ fn what_keeps_tls_from_a_cache_is_named_with_its_cure() {
     }
 }
 
+/// What is said of a store that cannot be begun with, in the code of that.
+#[track_caller]
+fn refusal(dir: &Path, store: &str, code: i32, parts: &[&str]) {
+    let ended = run(&mut objectd(dir, &["doctor", "--accept-weak-durability", "--store", store]));
+    assert_eq!(ended.code, Some(code), "{ended:?}");
+    assert!(!format!("{ended:?}").contains("s3cret"), "{ended:?}");
+    let line = ended.stdout.lines().find(|line| line.starts_with("FAIL the checks of the start: "));
+    says(line.unwrap_or_else(|| panic!("{ended:?}")), parts);
+}
+
+#[test]
+fn what_keeps_tls_or_a_login_from_a_redis_as_store_is_named_with_its_cure() {
+    if !has("redis-server") {
+        return;
+    }
+    let dir = dir();
+    let (ours, other) = (Authority::new(), Authority::new());
+    let (ca, stranger) = (ours.file("ca.pem"), other.file("ca.pem"));
+    let own = ours.issue("server", &["127.0.0.1"]);
+    let plain = Cache::redis(&["--requirepass", "s3cret"]);
+    let (open, asks) = (Cache::redis_over_tls(&own, None, &[]), Cache::redis_over_tls(&own, Some(&ca), &[]));
+    let url = |server: &Cache, parameters: &str| format!("rediss://{}?{parameters}", server.address);
+    let [cert, key] = ours.issue("own", &["objectd"]);
+    for good in [
+        url(&open, &format!("tls-ca={ca}")),
+        url(&asks, &format!("tls-ca={ca}&tls-cert={cert}&tls-key={key}")),
+        format!("redis://:s3cret@{}", plain.address),
+    ] {
+        done(&mut objectd(dir.path(), &["doctor", "--accept-weak-durability", "--store", &good]));
+    }
+    refusal(
+        dir.path(),
+        &url(&open, &format!("tls-ca={stranger}")),
+        1,
+        &["tls-ca would be the certificate of who signed"],
+    );
+    refusal(
+        dir.path(),
+        &url(&asks, &format!("tls-ca={ca}")),
+        1,
+        &["tls-cert and tls-key would be a certificate of ours"],
+    );
+    refusal(dir.path(), &url(&plain, &format!("tls-ca={ca}")), 1, &["TLS"]);
+    refusal(dir.path(), &format!("redis://{}", open.address), 1, &["if it speaks TLS, the URL would be rediss://"]);
+    refusal(dir.path(), &format!("redis://{}", plain.address), 2, &["would have a user and a password"]);
+    refusal(
+        dir.path(),
+        &format!("redis://:s3cret1@{}", plain.address),
+        2,
+        &["see the user and the password in the URL"],
+    );
+}
+
 #[test]
 fn a_login_that_a_cache_wants_or_refuses_is_named_with_its_cure() {
     if !has("memcached") || !has("redis-server") {

@@ -48,16 +48,19 @@ pub(super) struct Connection {
     tasks: [AbortHandle; 2],
 }
 
-#[derive(Default, Debug)]
+#[derive(Debug)]
 struct Lane {
     state: Mutex<State>,
     bell: Notify,
+    /// What may be the matter with a server that ends it without a word.
+    hung_up: &'static str,
 }
 
 #[derive(Default, Debug)]
 struct State {
     out: Vec<u8>,
     waiting: VecDeque<oneshot::Sender<Reply>>,
+    answered: bool,
     closed: Option<Failed>,
 }
 
@@ -112,9 +115,9 @@ impl Connection {
         output: impl AsyncWrite + Unpin + Send + 'static,
         hung_up: &'static str,
     ) -> Self {
-        let lane = Arc::new(Lane::default());
+        let lane = Arc::new(Lane { state: Mutex::default(), bell: Notify::new(), hung_up });
         let send = tokio::spawn(send(Arc::clone(&lane), output)).abort_handle();
-        let receive = tokio::spawn(receive(Arc::clone(&lane), input, hung_up)).abort_handle();
+        let receive = tokio::spawn(receive(Arc::clone(&lane), input)).abort_handle();
         Self { lane, tasks: [send, receive] }
     }
 
@@ -153,6 +156,17 @@ impl Lane {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The server ended it.
+    fn end(&self, failed: Failed) {
+        let answered = self.state().answered;
+        self.close(match failed {
+            Failed::Broken(why) if !answered => {
+                Failed::Barred(format!("it ended the connection without a word ({why})").into(), self.hung_up)
+            }
+            failed => failed,
+        });
+    }
+
     /// Everyone who waits is told that nothing comes.
     fn close(&self, failed: Failed) {
         let mut state = self.state();
@@ -182,7 +196,7 @@ async fn send(lane: Arc<Lane>, mut output: impl AsyncWrite + Unpin) {
         if sending.is_empty() {
             lane.bell.notified().await;
         } else if let Err(error) = sent(&mut output, &sending).await {
-            return lane.close(connection_failed(&error));
+            return lane.end(connection_failed(&error));
         }
     }
 }
@@ -192,17 +206,15 @@ async fn sent(output: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> std::io::
     output.flush().await
 }
 
-async fn receive(lane: Arc<Lane>, mut input: impl AsyncRead + Unpin, hung_up: &'static str) {
-    let mut answered = false;
+async fn receive(lane: Arc<Lane>, mut input: impl AsyncRead + Unpin) {
     let mut bytes = BytesMut::new();
     let mut replies = Vec::new();
     loop {
         bytes.reserve(READ_BYTES);
         match input.read_buf(&mut bytes).await {
-            Ok(0) if answered => return lane.close(broken("it hung up")),
-            Ok(0) => return lane.close(Failed::Barred("it hung up without a word".into(), hung_up)),
-            Ok(_) => answered = true,
-            Err(error) => return lane.close(connection_failed(&error)),
+            Ok(0) => return lane.end(broken("it hung up")),
+            Ok(_) => {}
+            Err(error) => return lane.end(connection_failed(&error)),
         }
         let garbled = loop {
             match wire::parse(&mut bytes) {
@@ -212,6 +224,7 @@ async fn receive(lane: Arc<Lane>, mut input: impl AsyncRead + Unpin, hung_up: &'
             }
         };
         let mut state = lane.state();
+        state.answered |= !replies.is_empty();
         for reply in replies.drain(..) {
             match state.waiting.pop_front() {
                 // Who asked may have given up.

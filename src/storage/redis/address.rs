@@ -17,6 +17,7 @@ pub(super) struct Address {
     pub(super) prefix: String,
     /// The URL without its password.
     pub(super) shown: String,
+    pub(super) is_over_tls: bool,
 }
 
 impl Address {
@@ -34,7 +35,7 @@ impl Address {
         let login = RedisLogin::take(&mut url)?;
         url.finish(PARAMETERS)?;
         let client = login.client(host, port).map_err(|error| wrong(error.to_string()))?;
-        Ok(Self { client, prefix, shown })
+        Ok(Self { client, prefix, shown, is_over_tls: login.is_over_tls() })
     }
 }
 
