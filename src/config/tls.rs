@@ -119,7 +119,9 @@ pub(crate) fn fault(error: &(dyn StdError + 'static)) -> Option<(String, &'stati
     };
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(found) = of_tls(error) {
+        // As Redis's driver keeps what its errors come from.
+        let shared = error.downcast_ref::<Arc<dyn StdError + Send + Sync>>();
+        if let Some(found) = of_tls(shared.map_or(error, |shared| &**shared)) {
             return Some(found);
         }
         next = error.source();

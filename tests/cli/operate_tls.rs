@@ -89,7 +89,8 @@ fn what_keeps_tls_or_a_login_from_a_redis_as_store_is_named_with_its_cure() {
         url(&asks, &format!("tls-ca={ca}&tls-cert={cert}&tls-key={key}")),
         format!("redis://:s3cret@{}", plain.address),
     ] {
-        done(&mut objectd(dir.path(), &["doctor", "--accept-weak-durability", "--store", &good]));
+        let ended = run(&mut objectd(dir.path(), &["doctor", "--accept-weak-durability", "--store", &good]));
+        assert_eq!(ended.code, Some(0), "{ended:?}");
     }
     refusal(
         dir.path(),
