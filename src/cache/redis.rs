@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use super::index::Index;
-use super::ring::{Failed, Found, Lazy, Ring, Server, Settings};
+use super::ring::{Failed, Found, Lazy, Ring, Server, Settings, handshake_in_time};
 use super::shared::{Name, SharedCache};
 use super::tally::Tally;
 use crate::config::tls::{self, TlsFiles};
@@ -118,7 +118,9 @@ async fn connect(found: Found, login: RedisLogin) -> Result<MultiplexedConnectio
         .set_response_timeout(None)
         .set_pipeline_buffer_size(PIPELINE)
         .set_dns_resolver(At(found.address));
-    client.get_multiplexed_async_connection_with_config(&config).await.map_err(|error| told(&error))
+    let connecting = client.get_multiplexed_async_connection_with_config(&config);
+    let connected = if login.is_over_tls() { handshake_in_time(connecting).await? } else { connecting.await };
+    connected.map_err(|error| told(&error))
 }
 
 impl Server for Redis {

@@ -4,7 +4,6 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::BytesMut;
 use rustls::ClientConfig;
@@ -13,21 +12,17 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::wire::{self, Reply};
-use crate::cache::ring::{Failed, connection_failed};
+use crate::cache::ring::{Failed, connection_failed, handshake_in_time};
 
 /// Bytes that may wait to be sent, and questions that may wait for their answers: a server that is further behind is of
 /// no use.
 const OUT_MAX: usize = 64 << 20;
 const WAITING_MAX: usize = 1 << 16;
 const READ_BYTES: usize = 64 << 10;
-/// How long a handshake may take: less than a connection may in all, so that it is told what was late.
-const HANDSHAKE_MAX: Duration = Duration::from_millis(800);
-
 /// What TLS needs to be spoken with one server.
 #[derive(Clone, Debug)]
 pub(super) struct Tls {
@@ -70,10 +65,7 @@ impl Tls {
         let name = ServerName::try_from(self.host.to_string());
         let name = name.map_err(|_| barred("its host cannot stand in a certificate", "call it by another name"))?;
         let handshake = TlsConnector::from(self.config).connect(name, stream);
-        match timeout(HANDSHAKE_MAX, handshake).await {
-            Ok(connected) => connected.map_err(|error| connection_failed(&error)),
-            Err(_) => Err(barred("it answers no TLS handshake", "start it with TLS, or leave tls-ca out")),
-        }
+        handshake_in_time(handshake).await?.map_err(|error| connection_failed(&error))
     }
 }
 
