@@ -72,11 +72,14 @@ impl Redis {
             return Failed::Refused(error.to_string().into());
         }
         self.connection.clear();
-        if error.is_connection_dropped() && !self.answered.load(Relaxed) && !self.login.is_over_tls() {
-            return Failed::Barred(
-                "it ended the connection without a word".into(),
-                "if it speaks TLS, the URL would be rediss://",
-            );
+        if error.is_connection_dropped() && !self.answered.load(Relaxed) && tls::fault(error).is_none() {
+            let cure = match self.login.is_over_tls() {
+                false => "if it speaks TLS, the URL would be rediss://",
+                true => {
+                    "if it asks for a certificate, tls-cert and tls-key would be a certificate of ours that it takes"
+                }
+            };
+            return Failed::Barred("it ended the connection without a word".into(), cure);
         }
         told(error)
     }

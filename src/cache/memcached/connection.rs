@@ -34,7 +34,8 @@ pub(super) struct Tls {
 const GIVEN_UP: &str = "the connection was given up";
 /// What may be the matter with a server that ends a connection without a word.
 const HUNG_UP: &str = "if it speaks TLS, tls-ca would be the certificate of who signed its own";
-const HUNG_UP_TLS: &str = "see its log";
+const HUNG_UP_TLS: &str =
+    "if it asks for a certificate, tls-cert and tls-key would be a certificate of ours that it takes";
 
 /// A connection to one server. It ends with this value, or at the first thing that is wrong with it.
 #[derive(Debug)]

@@ -244,6 +244,9 @@ fn cure(address: &Address, why: &Unfit) -> &'static str {
         (Unfit::Failed(error), false) if error.is_connection_dropped() => {
             "; if it speaks TLS, the URL would be rediss://"
         }
+        (Unfit::Failed(error), true) if error.is_connection_dropped() => {
+            "; if it asks for a certificate, tls-cert and tls-key would be a certificate of ours that it takes"
+        }
         _ => "",
     }
 }
