@@ -3,7 +3,9 @@
 //! The provider of the cryptography is named here, never taken from the process: with two of them linked, a default is a
 //! panic at run time.
 
+#[cfg(any(feature = "memcached", feature = "redis"))]
 use std::error::Error as StdError;
+#[cfg(any(feature = "memcached", feature = "redis"))]
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +14,9 @@ use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{AlertDescription as Alert, CertificateError as Wrong, ClientConfig, Error as TlsError, RootCertStore};
+#[cfg(any(feature = "memcached", feature = "redis"))]
+use rustls::{AlertDescription as Alert, CertificateError as Wrong};
+use rustls::{ClientConfig, Error as TlsError, RootCertStore};
 
 use super::url::ServerUrl;
 use crate::error::{Error, Result};
@@ -51,6 +55,7 @@ impl TlsFiles {
     ///
     /// # Errors
     /// `config` as [`take`](Self::take), and when the others are there without it.
+    #[cfg(any(feature = "cassandra", feature = "memcached"))]
     pub(crate) fn take_if_on(url: &mut ServerUrl) -> Result<Option<Self>> {
         let files = Self::take(url)?;
         match (&files.ca, &files.own) {
@@ -69,7 +74,7 @@ impl TlsFiles {
     /// # Errors
     /// `config`, naming the file and what is wrong with it.
     pub(crate) fn client(&self) -> Result<Arc<ClientConfig>> {
-        let wrong = |error: rustls::Error| Error::config(format!("the TLS files do not go together: {error}"));
+        let wrong = |error: TlsError| Error::config(format!("the TLS files do not go together: {error}"));
         let mut roots = RootCertStore::empty();
         if let Some(ca) = &self.ca {
             for certificate in certificates(ca)? {
@@ -111,6 +116,7 @@ fn unusable(path: &Path, why: &str, error: &dyn std::fmt::Display) -> Error {
 }
 
 /// What the error of a connection says of TLS, where it is about that: who does not take whom, and what would change it.
+#[cfg(any(feature = "memcached", feature = "redis"))]
 pub(crate) fn fault(error: &(dyn StdError + 'static)) -> Option<(String, &'static str)> {
     let of_tls = |error: &(dyn StdError + 'static)| -> Option<(String, &'static str)> {
         let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
@@ -129,6 +135,7 @@ pub(crate) fn fault(error: &(dyn StdError + 'static)) -> Option<(String, &'stati
     None
 }
 
+#[cfg(any(feature = "memcached", feature = "redis"))]
 fn cure(error: &TlsError) -> &'static str {
     match error {
         TlsError::InvalidCertificate(Wrong::UnknownIssuer | Wrong::BadSignature) => {

@@ -1,14 +1,17 @@
 //! What the error of a connection says: that it broke, or that it is no TLS.
 
+#[cfg(feature = "memcached")]
 use std::io;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
 use super::server::Failed;
+#[cfg(feature = "memcached")]
 use crate::config::tls;
 
 /// Why a connection ended.
+#[cfg(feature = "memcached")]
 pub(in crate::cache) fn failed(error: &io::Error) -> Failed {
     match tls::fault(error) {
         Some((why, cure)) => Failed::Barred(why.into(), cure),

@@ -32,7 +32,9 @@ use super::shared::{Name, Servers, SharedCache};
 use super::tally::Tally;
 use crate::clock;
 
-pub(super) use handshake::{failed as connection_failed, in_time as handshake_in_time};
+#[cfg(feature = "memcached")]
+pub(super) use handshake::failed as connection_failed;
+pub(super) use handshake::in_time as handshake_in_time;
 pub(super) use lazy::Lazy;
 pub(super) use names::Found;
 use place::homes;
