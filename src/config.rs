@@ -2,6 +2,8 @@
 //!
 //! A leaf. A setting has a reason; its name is API and stands in `docs/settings.md`.
 
+#[cfg(any(feature = "cassandra", feature = "memcached", feature = "redis"))]
+pub(crate) mod tls;
 pub mod url;
 
 use std::collections::BTreeMap;
@@ -71,6 +73,16 @@ pub enum LogFormat {
     Json,
 }
 
+/// What is read again before an answer leaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Confirm {
+    /// Whether this process is still called up: enough where the store's registers are linearizable, as they have to be.
+    Node,
+    /// That, and whether it still owns the shards of the objects that are answered for.
+    Shard,
+}
+
 /// The settings of one service. Their `Debug` shows no password.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -91,6 +103,8 @@ pub struct Config {
     pub allow_periodic: bool,
     /// Takes a cluster of fewer than three replicas, as developers have it.
     pub dev: bool,
+    /// What is read again before an answer leaves, on a store that others may share.
+    pub confirm: Confirm,
     /// How the log is written.
     pub log: LogFormat,
     /// Where other nodes on the same store reach this one, such as `http://10.0.0.5:8080`.
@@ -122,6 +136,7 @@ impl Default for Config {
             accept_weak_durability: false,
             allow_periodic: false,
             dev: false,
+            confirm: Confirm::Node,
             log: LogFormat::Text,
             advertise: None,
             node_name: None,
@@ -323,6 +338,7 @@ impl fmt::Debug for Config {
             accept_weak_durability,
             allow_periodic,
             dev,
+            confirm,
             log,
             advertise,
             node_name,
@@ -341,6 +357,7 @@ impl fmt::Debug for Config {
             .field("accept_weak_durability", &accept_weak_durability)
             .field("allow_periodic", &allow_periodic)
             .field("dev", &dev)
+            .field("confirm", &confirm)
             .field("log", &log)
             .field("advertise", &advertise)
             .field("node_name", &node_name)

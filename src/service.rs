@@ -267,7 +267,7 @@ impl ServiceBuilder {
         let name_of_node = self.config.node_name.clone().unwrap_or_else(machine_name);
         let addr = self.config.advertise.clone().unwrap_or_default();
         let node = NodeId { name: name_of_node, addr, format: self.format };
-        let locks = Locks::join(cache, node, Random::from_os()).await?;
+        let locks = Locks::join(cache, node, self.config.confirm, Random::from_os()).await?;
         let config = Arc::new(self.config);
         #[cfg(feature = "client")]
         let elsewhere = Some(Arc::new(crate::api::Outbound::new()) as Arc<dyn crate::objects::Elsewhere>);

@@ -198,7 +198,8 @@ fn expand(text: &str) -> Vec<Vec<String>> {
         return if text.starts_with('*') { vec![vec!["*".to_owned()]] } else { Vec::new() };
     };
     if name == "self" {
-        return vec![Vec::new()];
+        let further = text["self".len()..].trim_start().strip_prefix("::");
+        return further.map_or_else(|| vec![Vec::new()], expand);
     }
     let rest = text[name.len()..].trim_start();
     let alias = rest.strip_prefix("as ").and_then(|alias| identifier(alias.trim_start()));

@@ -107,7 +107,7 @@ async fn of_scheme(
         #[cfg(feature = "memcached")]
         "memcached" => Ok((super::memcached::open(url, index, tally).await?, "memcached")),
         #[cfg(feature = "redis")]
-        "redis" => Ok((super::redis::open(url, index, tally).await?, "redis")),
+        "redis" | "rediss" => Ok((super::redis::open(url, index, tally).await?, "redis")),
         _ => Err(Error::config(format!("{:?}: there is no such cache; there are: {LEGAL}", url.shown()))),
     }
 }

@@ -2,42 +2,58 @@
 //!
 //! One read of the own row serves every answer in flight: at most one is under way and one waits, and an answer joins the
 //! one that waits, since a confirm must start after all the answer could have seen was settled.
+//!
+//! With `confirm = shard` the row of the object's shard is read beside it, in the same way: one read for all answers of the
+//! shard. Registers that are linearizable need it not, since who takes a shard ends its owner's life first; it finds out
+//! where they were not.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared};
+use futures_util::future::{BoxFuture, Shared, join};
 
-use crate::error::Error;
+use super::hold::Hold;
+use super::incarnation;
+use super::registers::{ShardRow, read};
+use super::route::moving;
+use super::shards::{Locks, RETRY_FIRST, RETRY_MAX, fenced_error};
+use crate::clock::{self, Instant};
+use crate::config::Confirm;
+use crate::error::{Error, Kind, Result};
+use crate::model::Register;
 
-/// What a confirm found.
+/// What a confirm found of a life.
 #[derive(Clone, Debug)]
 pub(super) enum Confirmed {
     /// This life is.
     Up(Arc<str>),
     /// The row of this life says dead, or is gone.
     Fenced(Arc<str>),
-    /// The store does not say.
-    Silent(Error),
 }
 
-type Round = Shared<BoxFuture<'static, Confirmed>>;
+/// A read that several wait for: what it found, or why the store does not say.
+type Round<T> = Shared<BoxFuture<'static, Result<T>>>;
 
 /// Shares reads among those who wait for one.
-#[derive(Default)]
-pub(super) struct Rounds(Mutex<Queue>);
+pub(super) struct Rounds<T>(Mutex<Queue<T>>);
 
-#[derive(Default)]
-struct Queue {
-    running: Option<Round>,
-    waiting: Option<Round>,
+struct Queue<T> {
+    running: Option<Round<T>>,
+    waiting: Option<Round<T>>,
 }
 
-impl Rounds {
+impl<T> Default for Rounds<T> {
+    fn default() -> Self {
+        Self(Mutex::new(Queue { running: None, waiting: None }))
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Rounds<T> {
     /// Joins the round that has not begun, or makes one of `read`. The rounds run one after the other.
-    pub(super) fn join(self: &Arc<Self>, read: impl Future<Output = Confirmed> + Send + 'static) -> Round {
+    pub(super) fn join(self: &Arc<Self>, read: impl Future<Output = Result<T>> + Send + 'static) -> Round<T> {
         let mut queue = self.lock();
         if let Some(waiting) = &queue.waiting {
             return waiting.clone();
@@ -46,12 +62,12 @@ impl Rounds {
         let before = queue.running.clone();
         let round = async move {
             if let Some(before) = before {
-                before.await;
+                let _ = before.await;
             }
             rounds.begin();
             // A panic of a store would otherwise be that of every round after this one.
             let read = AssertUnwindSafe(read).catch_unwind().await;
-            read.unwrap_or_else(|_| Confirmed::Silent(Error::internal("the datastore panicked in a read")))
+            read.unwrap_or_else(|_| Err(Error::internal("the datastore panicked in a read")))
         };
         let round = round.boxed().shared();
         queue.waiting = Some(round.clone());
@@ -64,14 +80,140 @@ impl Rounds {
         queue.running = queue.waiting.take();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Queue<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl std::fmt::Debug for Rounds {
+impl<T> std::fmt::Debug for Rounds<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Rounds")
+    }
+}
+
+/// How long a store that does not answer is asked.
+const CONFIRM_MAX: Duration = Duration::from_secs(30);
+
+/// The reads of a process before its answers.
+#[derive(Debug)]
+pub(super) struct Confirms {
+    lives: Arc<Rounds<Confirmed>>,
+    /// When the last one began that found it up.
+    last: Mutex<Option<Instant>>,
+    /// By shard, where those are read too; else empty.
+    shards: Vec<Arc<Rounds<Option<ShardRow>>>>,
+}
+
+impl Confirms {
+    pub(super) fn new(what: Confirm, shards: u32) -> Self {
+        let shards = if what == Confirm::Shard { shards } else { 0 };
+        let shards = (0..shards).map(|_| Arc::default()).collect();
+        Self { lives: Arc::default(), last: Mutex::default(), shards }
+    }
+}
+
+impl Locks {
+    /// Whether the life that took this Hold is still up, and, where that is asked too, its shard still its own, by reads that
+    /// begin after this call (rule R5). Free on an exclusive store.
+    ///
+    /// # Errors
+    /// Why no answer may leave.
+    pub async fn confirm(self: &Arc<Self>, hold: &Hold) -> Result<()> {
+        self.ready()?;
+        if self.caps.exclusive {
+            return Ok(());
+        }
+        match self.confirms.shards.get(hold.shard as usize) {
+            None => self.confirm_life(&hold.life).await?,
+            Some(rounds) => {
+                // Both have begun before either is waited for.
+                let (life, shard) = join(self.confirm_life(&hold.life), self.confirm_shard(rounds, hold)).await;
+                life.and(shard)?;
+            }
+        }
+        if hold.is_over() { Err(moving()) } else { Ok(()) }
+    }
+
+    pub(super) async fn confirm_life(self: &Arc<Self>, life: &Arc<str>) -> Result<()> {
+        let began = clock::now();
+        loop {
+            let (locks, asked) = (Arc::clone(self), Arc::clone(life));
+            // The round borrows nothing of this call: it may go on for others.
+            match self.confirms.lives.join(async move { locks.read_life(asked).await }).await? {
+                Confirmed::Up(up) if up == *life => {
+                    let mut last = self.confirms.last.lock().unwrap_or_else(PoisonError::into_inner);
+                    *last = (*last).max(Some(began));
+                    return Ok(());
+                }
+                Confirmed::Fenced(over) if over == *life => {
+                    self.fenced(&over);
+                    return Err(fenced_error());
+                }
+                // The round was one of another life of this process, and says nothing of this one.
+                Confirmed::Up(_) | Confirmed::Fenced(_) => {}
+            }
+        }
+    }
+
+    async fn read_life(&self, life: Arc<str>) -> Result<Confirmed> {
+        // The beats that were applied before a read begins: it shows them.
+        let is_up = asked_again(|| incarnation::is_up(&self.cache, &life, self.beats(&life))).await?;
+        Ok(if is_up { Confirmed::Up(life) } else { Confirmed::Fenced(life) })
+    }
+
+    /// Whether the row of a Hold's shard still names its life with its epoch; ends the Hold where it does not.
+    async fn confirm_shard(&self, rounds: &Arc<Rounds<Option<ShardRow>>>, hold: &Hold) -> Result<()> {
+        let began = clock::now();
+        let (cache, register) = (Arc::clone(&self.cache), Register::shard(hold.shard));
+        let row = rounds.join(async move {
+            asked_again(|| read::<ShardRow>(&cache, &register)).await.map(|row| row.map(|(row, _)| row))
+        });
+        let row = row.await?;
+        let owner = row.as_ref().and_then(|row| row.owner.as_deref());
+        if owner == Some(&*hold.life) && row.as_ref().is_some_and(|row| row.epoch == hold.epoch) {
+            hold.confirmed(began);
+            return Ok(());
+        }
+        // One that ended meanwhile may have been given back.
+        if !hold.is_over() {
+            hold.end();
+            let (now, epoch) = (owner.unwrap_or("nobody"), row.as_ref().map_or(0, |row| row.epoch));
+            tracing::error!(
+                shard = hold.shard,
+                own_epoch = hold.epoch,
+                now,
+                epoch,
+                "a shard has another owner, though this life was not ended for it: the store's registers are not what they should be"
+            );
+            self.map.learn(hold.shard, owner, epoch);
+        }
+        Err(Error::new(Kind::WrongNode, "another node took this object's shard over"))
+    }
+
+    /// Whether a confirm of this Hold that began at most `age` ago was answered as it should be.
+    #[must_use]
+    pub fn was_confirmed_within(&self, hold: &Hold, age: Duration) -> bool {
+        if self.caps.exclusive {
+            return true;
+        }
+        let last = match self.confirms.shards.is_empty() {
+            true => *self.confirms.last.lock().unwrap_or_else(PoisonError::into_inner),
+            false => hold.last_confirmed(),
+        };
+        last.is_some_and(|at| at.elapsed() <= age)
+    }
+}
+
+/// The first answer of the store; it is asked again while there is none, for a while.
+async fn asked_again<T, F: Future<Output = Result<T>>>(ask: impl Fn() -> F) -> Result<T> {
+    let began = clock::now();
+    let mut pause = RETRY_FIRST;
+    loop {
+        match ask().await {
+            Err(_) if began.elapsed() <= CONFIRM_MAX => tokio::time::sleep(pause).await,
+            answer => return answer,
+        }
+        pause = (pause * 2).min(RETRY_MAX);
     }
 }
 
@@ -91,7 +233,7 @@ mod tests {
             rounds.join(async move {
                 reads.fetch_add(1, Ordering::SeqCst);
                 gate.acquire().await.expect("open").forget();
-                Confirmed::Up("me".into())
+                Ok(Confirmed::Up("me".into()))
             })
         };
         let first = tokio::spawn(join());
@@ -101,9 +243,9 @@ mod tests {
         tokio::task::yield_now().await;
         assert_eq!(reads.load(Ordering::SeqCst), 1, "the second round waits for the first");
         gate.add_permits(2);
-        first.await.expect("runs");
+        first.await.expect("runs").expect("up");
         for waiter in later {
-            waiter.await.expect("runs");
+            waiter.await.expect("runs").expect("up");
         }
         assert_eq!(reads.load(Ordering::SeqCst), 2, "ten answers shared one read");
     }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::clock::Instant;
 use crate::error::Error;
 use crate::model::{ObjectKey, Rev, Version};
 
@@ -11,6 +12,7 @@ use crate::model::{ObjectKey, Rev, Version};
 #[derive(Debug)]
 pub struct Hold {
     pub(super) id: u64,
+    pub(super) shard: u32,
     pub(super) epoch: u32,
     /// The incarnation it was taken by: only its row can confirm what is done under it.
     pub(super) life: Arc<str>,
@@ -26,6 +28,8 @@ pub struct Hold {
     unsettled: Mutex<HashSet<ObjectKey>>,
     /// Objects whose put was sent and is sent again, since the store does not say what became of it: why.
     doubts: Mutex<HashMap<ObjectKey, String>>,
+    /// When the last read of its shard's row began that found it good, where that row is read.
+    confirmed: Mutex<Option<Instant>>,
 }
 
 /// That nobody knows what became of a put; until this is dropped.
@@ -67,9 +71,10 @@ pub enum Commit {
 const SEQ_MAX: u64 = (1 << 32) - (1 << 24);
 
 impl Hold {
-    pub(super) fn new(id: u64, epoch: u32, rev: Rev, life: Arc<str>) -> Self {
+    pub(super) fn new(id: u64, shard: u32, epoch: u32, rev: Rev, life: Arc<str>) -> Self {
         Self {
             id,
+            shard,
             epoch,
             life,
             rev,
@@ -79,6 +84,7 @@ impl Hold {
             in_use: AtomicU32::new(0),
             unsettled: Mutex::default(),
             doubts: Mutex::default(),
+            confirmed: Mutex::default(),
         }
     }
 
@@ -133,6 +139,15 @@ impl Hold {
     #[cfg(feature = "http")]
     pub(super) fn doubt(&self, key: &ObjectKey) -> Option<String> {
         self.doubts.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    pub(super) fn confirmed(&self, began: Instant) {
+        let mut confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+        *confirmed = (*confirmed).max(Some(began));
+    }
+
+    pub(super) fn last_confirmed(&self) -> Option<Instant> {
+        *self.confirmed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn end(&self) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, OnceCell};
 
-use super::confirm::{Confirmed, Rounds};
+use super::confirm::Confirms;
 use super::formats::{self, Formats};
 use super::hold::Hold;
 use super::incarnation::{self, NodeId};
@@ -19,8 +19,8 @@ use super::relay::Relays;
 use super::remnants::Remnants;
 use super::route::{Map, moving, owned_by};
 use crate::cache::{Cache, CacheCounts, Found, Published};
-use crate::clock::{self, Instant, Random};
-use crate::config::SHARDS;
+use crate::clock::{self, Random};
+use crate::config::{Confirm, SHARDS};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Caps, ObjectKey, Ordering, Page, Register, Scan};
 
@@ -44,8 +44,7 @@ pub struct Locks {
     /// Other lives that a write of this process ended: once each, however many shards they had.
     pub(super) buried: Mutex<HashMap<String, Arc<OnceCell<()>>>>,
     next_hold: AtomicU64,
-    rounds: Arc<Rounds>,
-    confirmed: Mutex<Option<Instant>>,
+    pub(super) confirms: Confirms,
     /// The nodes that are up, as of the last beat.
     pub(super) members: Known,
     pub(super) map: Map,
@@ -62,8 +61,6 @@ pub struct Locks {
     watch: OnceLock<tokio::task::AbortHandle>,
 }
 
-/// How long a store that does not answer is asked whether we are up.
-const CONFIRM_MAX: Duration = Duration::from_secs(30);
 pub(super) const RETRY_FIRST: Duration = Duration::from_millis(20);
 pub(super) const RETRY_MAX: Duration = Duration::from_secs(1);
 
@@ -72,7 +69,7 @@ impl Locks {
     ///
     /// # Errors
     /// `store-unavailable`; `config` when the store was made by a build this one cannot read.
-    pub async fn join(cache: Cache, node: NodeId, random: Random) -> Result<Arc<Self>> {
+    pub async fn join(cache: Cache, node: NodeId, confirm: Confirm, random: Random) -> Result<Arc<Self>> {
         let caps = cache.caps();
         let shards = if caps.exclusive { 1 } else { SHARDS };
         let (id, secret) = (new_life(&random).to_string(), new_life(&Random::from_os()).to_string());
@@ -104,8 +101,7 @@ impl Locks {
             beaten: Mutex::new(None),
             buried: Mutex::default(),
             next_hold: AtomicU64::new(1),
-            rounds: Arc::default(),
-            confirmed: Mutex::new(None),
+            confirms: Confirms::new(confirm, cluster.shards),
             members: Known::default(),
             map: Map::new(cluster.shards),
             relays: Relays::default(),
@@ -204,7 +200,7 @@ impl Locks {
             return Err(Error::new(Kind::WrongNode, "another node took this object's shard at the same time"));
         };
         let id = self.next_hold.fetch_add(1, Relaxed);
-        let hold = Arc::new(Hold::new(id, epoch, rev, Arc::clone(&me)));
+        let hold = Arc::new(Hold::new(id, shard, epoch, rev, Arc::clone(&me)));
         let mut holds = self.holds.write().unwrap_or_else(PoisonError::into_inner);
         // Fenced while it was being taken: the row names a life that is over.
         if *self.life() != *me {
@@ -305,65 +301,6 @@ impl Locks {
         Ok((found, seal))
     }
 
-    /// Whether the life that took this Hold is still up, by a read that begins after this call (rule R5). Free on an
-    /// exclusive store.
-    ///
-    /// # Errors
-    /// Why no answer may leave.
-    pub async fn confirm(self: &Arc<Self>, hold: &Hold) -> Result<()> {
-        self.ready()?;
-        if self.caps.exclusive {
-            return Ok(());
-        }
-        self.confirm_life(&hold.life).await?;
-        if hold.is_over() { Err(moving()) } else { Ok(()) }
-    }
-
-    async fn confirm_life(self: &Arc<Self>, life: &Arc<str>) -> Result<()> {
-        let began = clock::now();
-        loop {
-            let (locks, asked) = (Arc::clone(self), Arc::clone(life));
-            // The round borrows nothing of this call: it may go on for others.
-            match self.rounds.join(async move { locks.read_life(asked).await }).await {
-                Confirmed::Up(up) if up == *life => {
-                    let mut confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
-                    *confirmed = (*confirmed).max(Some(began));
-                    return Ok(());
-                }
-                Confirmed::Fenced(over) if over == *life => {
-                    self.fenced(&over);
-                    return Err(fenced_error());
-                }
-                Confirmed::Silent(error) => return Err(error),
-                // The round was one of another life of this process, and says nothing of this one.
-                Confirmed::Up(_) | Confirmed::Fenced(_) => {}
-            }
-        }
-    }
-
-    async fn read_life(&self, life: Arc<str>) -> Confirmed {
-        let began = clock::now();
-        let mut pause = RETRY_FIRST;
-        loop {
-            // Those that were applied before the read begins: it shows them.
-            let beats = self.beats(&life);
-            match incarnation::is_up(&self.cache, &life, beats).await {
-                Ok(true) => return Confirmed::Up(life),
-                Ok(false) => return Confirmed::Fenced(life),
-                Err(error) if began.elapsed() > CONFIRM_MAX => return Confirmed::Silent(error),
-                Err(_) => tokio::time::sleep(pause).await,
-            }
-            pause = (pause * 2).min(RETRY_MAX);
-        }
-    }
-
-    /// Whether a confirm that began at most `age` ago was answered `up`.
-    #[must_use]
-    pub fn was_confirmed_within(&self, age: Duration) -> bool {
-        self.caps.exclusive
-            || self.confirmed.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() <= age)
-    }
-
     /// One page of a listing.
     ///
     /// # Errors
@@ -434,7 +371,7 @@ impl Drop for Locks {
     }
 }
 
-fn fenced_error() -> Error {
+pub(super) fn fenced_error() -> Error {
     Error::new(Kind::WrongNode, "this node was declared dead by another one")
 }
 

@@ -44,7 +44,7 @@ impl Host {
             None => self.load_beside(&frame.key).await?,
         };
         let answer = self.look(def, op, &frame, &snapshot).await;
-        let fresh_enough = freshness.max_age.is_some_and(|age| core.locks.was_confirmed_within(age));
+        let fresh_enough = freshness.max_age.is_some_and(|age| core.locks.was_confirmed_within(&hold, age));
         if !fresh_enough {
             core.locks.confirm(&hold).await.map_err(|error| error.with_outcome(Outcome::NotExecuted))?;
         }

@@ -106,7 +106,7 @@ pub(super) async fn doctor(target: &Target) -> Result<i32> {
 
 /// Every server of the shared caches: that it is reached, and sets, reads and forgets.
 async fn caches(target: &Target, store: Arc<dyn Datastore>, report: &mut Report) -> Result<()> {
-    const CURE: &str = "see that it runs and is reached quickly from here, or leave it out; objects are served without it, only slower";
+    const CURE: &str = "or leave it out: objects are served without it, only slower";
     for tried in target.cached(store).await?.try_servers().await {
         let what = format!("{} sets, reads and forgets", tried.server);
         match tried.outcome {

@@ -9,7 +9,7 @@ use clap::parser::ValueSource;
 use clap::{Args, Command, FromArgMatches, Subcommand};
 
 use crate::config::url::redacted;
-use crate::config::{Config, LogFormat, listen_address};
+use crate::config::{Config, Confirm, LogFormat, listen_address};
 use crate::error::{Error, Result};
 use crate::operate::Task;
 
@@ -35,6 +35,9 @@ struct Flags {
     /// Take a cluster of fewer than three replicas
     #[arg(long, env = "REMOTE_OBJECT_DEV", value_parser = FalseyValueParser::new())]
     dev: bool,
+    /// What is read again before an answer leaves: node or shard
+    #[arg(long, value_name = "WHAT", env = "REMOTE_OBJECT_CONFIRM")]
+    confirm: Option<String>,
     /// How the log is written: text or json
     #[arg(long, value_name = "FORMAT", env = "REMOTE_OBJECT_LOG")]
     log: Option<String>,
@@ -219,6 +222,13 @@ fn settings(base: Config, flags: Flags, source: impl Fn(&str) -> Option<ValueSou
         if matches!(source(id), Some(ValueSource::CommandLine | ValueSource::EnvVariable)) {
             *setting = given;
         }
+    }
+    if let Some(confirm) = flags.confirm {
+        config.confirm = match confirm.as_str() {
+            "node" => Confirm::Node,
+            "shard" => Confirm::Shard,
+            _ => return Err(Error::config(format!("{} is {confirm:?}; it is node or shard", from("confirm")))),
+        };
     }
     if let Some(log) = flags.log {
         config.log = match log.as_str() {

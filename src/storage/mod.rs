@@ -29,6 +29,8 @@ mod sqlite;
 
 #[cfg(feature = "redis")]
 pub use self::redis::Redis;
+#[cfg(feature = "redis")]
+pub(crate) use self::redis::RedisLogin;
 #[cfg(feature = "cassandra")]
 pub use cassandra::{Cassandra, schema_apply, schema_print};
 pub use key_value::{KeyValue, OverKeyValue};

@@ -1,9 +1,12 @@
 //! The stores: the conformance kit on each, stores that are broken on purpose, and disks that fail.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[cfg(feature = "cassandra")]
+mod authority;
 mod broken;
 #[cfg(feature = "cassandra")]
 mod cassandra;
+mod confirm;
 mod disk;
 mod kit;
 mod ordered;

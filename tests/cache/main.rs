@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 #![allow(clippy::disallowed_methods, reason = "what is real here is the servers and their time")]
 
+#[path = "../backends/authority.rs"]
+mod authority;
 mod chaos;
 mod faults;
 mod http;
@@ -12,6 +14,7 @@ mod raw;
 mod redis;
 mod servers;
 mod store;
+mod tls;
 mod trust;
 mod wire;
 mod world;

@@ -11,6 +11,7 @@ pub struct Server {
     child: Option<Child>,
     program: &'static str,
     args: Vec<String>,
+    tls: bool,
     pub address: SocketAddr,
 }
 
@@ -43,17 +44,41 @@ pub fn free_address() -> SocketAddr {
 impl Server {
     /// A memcached with these further arguments.
     pub fn memcached(args: &[&str]) -> Self {
-        Self::start("memcached", args.iter().map(ToString::to_string).collect(), free_address())
+        Self::start("memcached", args.iter().map(ToString::to_string).collect(), false)
     }
 
     /// A Redis that keeps nothing.
     pub fn redis(args: &[&str]) -> Self {
         let args = ["--save", "", "--appendonly", "no"].iter().chain(args).map(ToString::to_string).collect();
-        Self::start("redis-server", args, free_address())
+        Self::start("redis-server", args, false)
     }
 
-    fn start(program: &'static str, args: Vec<String>, address: SocketAddr) -> Self {
-        let mut server = Self { child: None, program, args, address };
+    /// A memcached that speaks TLS and nothing else, with this certificate and its key; with `asks`, only to who shows a
+    /// certificate of this authority.
+    #[allow(dead_code, reason = "not all who include this need it")]
+    pub fn memcached_over_tls([certificate, key]: &[String; 2], asks: Option<&str>) -> Self {
+        let mut options = format!("ssl_chain_cert={certificate},ssl_key={key}");
+        if let Some(ca) = asks {
+            options.push_str(&format!(",ssl_verify_mode=2,ssl_ca_cert={ca}"));
+        }
+        Self::start("memcached", ["-Z".into(), "-o".into(), options].into(), true)
+    }
+
+    /// The same of Redis.
+    #[allow(dead_code, reason = "not all who include this need it")]
+    pub fn redis_over_tls([certificate, key]: &[String; 2], asks: Option<&str>, args: &[&str]) -> Self {
+        let files = ["--tls-cert-file", certificate, "--tls-key-file", key];
+        // Redis wants an authority even where it asks nobody for a certificate.
+        let asked = match asks {
+            Some(ca) => ["--tls-ca-cert-file", ca, "--tls-auth-clients", "yes"],
+            None => ["--tls-ca-cert-file", certificate, "--tls-auth-clients", "no"],
+        };
+        let args = ["--save", "", "--appendonly", "no"].iter().chain(&files).chain(&asked).chain(args);
+        Self::start("redis-server", args.map(ToString::to_string).collect(), true)
+    }
+
+    fn start(program: &'static str, args: Vec<String>, tls: bool) -> Self {
+        let mut server = Self { child: None, program, args, tls, address: free_address() };
         server.restart();
         server
     }
@@ -65,6 +90,7 @@ impl Server {
         let port = self.address.port().to_string();
         match self.program {
             "memcached" => command.args(["-u", "root", "-l", "127.0.0.1", "-p", &port, "-U", "0"]),
+            _ if self.tls => command.args(["--bind", "127.0.0.1", "--port", "0", "--tls-port", &port]),
             _ => command.args(["--bind", "127.0.0.1", "--port", &port]),
         };
         command.args(&self.args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -2,6 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
+#[cfg(all(feature = "memcached", feature = "redis"))]
+#[path = "../backends/authority.rs"]
+mod authority;
+#[cfg(all(feature = "memcached", feature = "redis"))]
+#[path = "../cache/servers.rs"]
+#[allow(clippy::disallowed_methods, reason = "real servers take real time")]
+#[allow(dead_code, reason = "not all of it is used here")]
+mod cache_servers;
 mod cart;
 mod crash;
 mod disk;
@@ -15,6 +23,8 @@ mod operate_caches;
 #[cfg(feature = "cassandra")]
 mod operate_cassandra;
 mod operate_nodes;
+#[cfg(all(feature = "memcached", feature = "redis"))]
+mod operate_tls;
 mod refusals;
 mod samples;
 mod secrets;

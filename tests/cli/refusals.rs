@@ -17,12 +17,13 @@ fn refused(dir: &Path, args: &[&str], words: &[&str]) {
 #[test]
 fn a_wrong_flag() {
     let dir = dir();
-    let flags = "there are --listen, --store, --cache, --accept-weak-durability, --allow-periodic, --dev, --log, --advertise, --node-name, --public-url, --peer-tls-cert, --peer-tls-key, --peer-tls-ca, --config, --print-config, --help, --version";
+    let flags = "there are --listen, --store, --cache, --accept-weak-durability, --allow-periodic, --dev, --confirm, --log, --advertise, --node-name, --public-url, --peer-tls-cert, --peer-tls-key, --peer-tls-ca, --config, --print-config, --help, --version";
     refused(dir.path(), &["--lisen", "127.0.0.1:0"], &["no argument --lisen", flags]);
     refused(dir.path(), &["-l", "x"], &["no argument -l", flags]);
     refused(dir.path(), &["--store"], &["--store <URL>", "value is required"]);
     refused(dir.path(), &["--store", "memory:", "--store", "memory:"], &["--store", "multiple times"]);
     refused(dir.path(), &["--log", "xml"], &["--log is \"xml\"", "text or json"]);
+    refused(dir.path(), &["--confirm", "all"], &["--confirm is \"all\"", "node or shard"]);
     for address in ["x", "127.0.0.1", "127.0.0.1:99999", "127.0.0.1:x", "example.com:80", "", ":"] {
         refused(dir.path(), &["--listen", address], &[&format!("--listen is {address:?}"), "such as 127.0.0.1:8080"]);
     }
@@ -50,6 +51,7 @@ fn a_wrong_variable_is_called_by_its_name() {
         ("REMOTE_OBJECT_LISTEN", "nowhere", "such as 127.0.0.1:8080"),
         ("REMOTE_OBJECT_LISTEN", "", "such as 127.0.0.1:8080"),
         ("REMOTE_OBJECT_LOG", "yaml", "text or json"),
+        ("REMOTE_OBJECT_CONFIRM", "", "node or shard"),
         ("REMOTE_OBJECT_STORE", "objectd.db", "sqlite:PATH"),
     ];
     for (name, value, right) in cases {
@@ -72,6 +74,7 @@ fn a_wrong_settings_file() {
         (b"listen = 8080", &["line 1", "listen = 8080", "expected a string"]),
         (b"listen = \"x\"", &["line 1", "such as 127.0.0.1:8080"]),
         (b"log = \"xml\"", &["line 1", "`text` or `json`"]),
+        (b"confirm = \"all\"", &["line 1", "`node` or `shard`"]),
         (b"limits = 3", &["line 1", "expected a table"]),
         (b"allowed-authorities = \"x\"", &["line 1", "expected a list"]),
         (b"allowed-authorities = [\"x\"]", &["allowed-authorities", "\"x\"", "http(s)://host"]),

@@ -23,6 +23,10 @@ const URLS: &[&str] = &[
     "cassandar://alice:s3crxyzzy@127.0.0.1:1",
     "alice:s3crxyzzy@127.0.0.1:1",
     "redis://127.0.0.1:1/0?password=s3crxyzzy",
+    "rediss://alice:s3crxyzzy@127.0.0.1:1/0",
+    "rediss://alice:s3crxyzzy@127.0.0.1:1/0?tls-ca=secret.toml",
+    "memcached://alice:s3crxyzzy@127.0.0.1:1?tls-ca=secret.toml",
+    "cassandra://alice:s3crxyzzy@127.0.0.1:1/shop?tls-ca=secret.toml&tls-cert=secret.toml&tls-key=secret.toml",
 ];
 
 /// Waits for no server: what cannot be reached is to be told at once.

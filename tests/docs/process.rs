@@ -83,7 +83,7 @@ fn every_flag_and_its_environment_variable_stand_in_the_page_and_in_the_help() {
     };
     let mut flags = words(&help, "--");
     assert!(flags.remove("--help") && flags.remove("--version"));
-    assert_eq!(flags.len(), 15);
+    assert_eq!(flags.len(), 16);
     let rows = table(&page, "TOML key");
     let in_rows: BTreeSet<String> = rows.iter().flat_map(|row| words(&row[1], "--")).collect();
     assert_eq!(in_rows, flags.iter().filter(|flag| !flag.ends_with("config")).cloned().collect());

@@ -4,6 +4,7 @@
 
 mod caller;
 mod columns;
+mod confirm;
 mod deadlines;
 mod drain;
 mod durable;

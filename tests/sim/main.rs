@@ -33,6 +33,7 @@ mod rules;
 mod runs;
 
 use mixtures::Mixture;
+use remote_object::config::Confirm;
 use runs::{play, play_all};
 use test_simulator::{Seeds, Setup, Weather};
 
@@ -66,12 +67,25 @@ fn a_driver_with_a_bug_does_not_either() {
     assert!(all.broken.is_none(), "{:#?}", all.broken);
 }
 
+/// That the rows of shards are read too takes nothing away, and when all is well everything answers.
+#[test]
+fn with_shards_confirmed_too_the_same_holds() {
+    let all = play_all(Seeds::new(RUNS / 10), |seed| Mixture::common(seed).with(with_shards_confirmed));
+    assert!(all.broken.is_none(), "{:#?}", all.broken);
+    assert!(all.counts.adds >= 20 * all.runs && all.counts.reads >= 20 * all.runs, "{:?}", all.counts);
+}
+
 fn traced(setup: Setup) -> Setup {
     Setup { traced: true, ..setup }
 }
 
 fn with_a_bug(setup: Setup) -> Setup {
     Setup { weather: Weather { panics: 4, ..setup.weather }, ..setup }
+}
+
+fn with_shards_confirmed(mut setup: Setup) -> Setup {
+    setup.config.confirm = Confirm::Shard;
+    setup
 }
 
 #[test]

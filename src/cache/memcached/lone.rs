@@ -21,7 +21,7 @@ impl Client {
     /// # Errors
     /// `store-unavailable` when nobody answers there.
     pub async fn open(address: SocketAddr) -> Result<Self> {
-        Ok(Self(Connection::open(address, None).await.map_err(|failed| told(&failed))?))
+        Ok(Self(Connection::open(address, None, None).await.map_err(|failed| told(&failed))?))
     }
 
     /// What the number's value stands under.

@@ -5,8 +5,7 @@
 //! with a connection pool (r2d2) along, resolves a name once, and asks for a newer compiler than this crate does. What
 //! is needed of the protocol is the two files here.
 //!
-//! Explicit versions (`E`, 1.6.27 and later) are not used: the version stands in the value. There is no TLS; a memcached
-//! has to be in a network that one trusts anyway, since who can write there can write into objects.
+//! Explicit versions (`E`, 1.6.27 and later) are not used: the version stands in the value.
 
 mod connection;
 pub mod lone;
@@ -17,14 +16,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use rustls::ClientConfig;
 
 use super::index::Index;
 use super::ring::{Connect, Failed, Lazy, Ring, Server, Settings};
 use super::shared::{Name, SharedCache};
 use super::tally::Tally;
+use crate::config::tls::TlsFiles;
 use crate::config::url::ServerUrl;
 use crate::error::{Error, Result};
-use connection::Connection;
+use connection::{Connection, Tls};
 use wire::Reply;
 
 const PORT: u16 = 11211;
@@ -35,7 +36,9 @@ const PORT: u16 = 11211;
 /// `config`: what the URL would be.
 pub(super) async fn open(mut url: ServerUrl, index: &Arc<Index>, tally: &Arc<Tally>) -> Result<Arc<dyn SharedCache>> {
     let settings = Settings::take(&mut url, PORT)?;
-    url.finish(&Settings::PARAMETERS)?;
+    let tls = TlsFiles::take_if_on(&mut url)?;
+    url.finish(&[&Settings::PARAMETERS[..], &TlsFiles::PARAMETERS].concat())?;
+    let tls = tls.map(|files| files.client()).transpose()?;
     if !url.path.is_empty() {
         return Err(Error::config(format!(
             "{:?}: a memcached has no databases, so nothing stands behind /",
@@ -52,28 +55,36 @@ pub(super) async fn open(mut url: ServerUrl, index: &Arc<Index>, tally: &Arc<Tal
             return Err(Error::config(format!("{:?}: {what}", url.shown())));
         }
     };
-    Ok(Ring::open(settings, connect(login), index, tally).await)
+    Ok(Ring::open(settings, connect(tls, login), index, tally).await)
 }
 
 /// What makes the connections. `login`: user, blank, password.
-pub(super) fn connect(login: Option<Arc<str>>) -> Connect {
-    Box::new(move |address| Arc::new(Memcached { address, login: login.clone(), connection: Lazy::new() }))
+pub(super) fn connect(tls: Option<Arc<ClientConfig>>, login: Option<Arc<str>>) -> Connect {
+    Box::new(move |found| {
+        let tls = tls.as_ref().map(|config| Tls { config: Arc::clone(config), host: Arc::clone(&found.name) });
+        Arc::new(Memcached { address: found.address, tls, login: login.clone(), connection: Lazy::new() })
+    })
 }
 
 /// One memcached.
 #[derive(Debug)]
 struct Memcached {
     address: SocketAddr,
+    tls: Option<Tls>,
     login: Option<Arc<str>>,
     connection: Lazy<Arc<Connection>>,
 }
 
 impl Memcached {
     async fn ask(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<Reply, Failed> {
-        let open = || Connection::open(self.address, self.login.clone());
+        let open = || Connection::open(self.address, self.tls.clone(), self.login.clone());
         let connection = self.connection.get(|connection| !connection.is_closed(), open).await?;
         match connection.ask(write).await? {
             Reply::Refused(why) => Err(Failed::Refused(why)),
+            Reply::Locked => {
+                let cure = "the URL would have a user and a password, user:password@, of its file (-Y)";
+                Err(Failed::Barred("it wants a login".into(), cure))
+            }
             reply => Ok(reply),
         }
     }

@@ -26,6 +26,8 @@ pub(super) enum Reply {
     NotStored,
     /// The server is well, and does not do this.
     Refused(Arc<str>),
+    /// It does nothing for who has not logged in.
+    Locked,
 }
 
 const TO_VEC: &str = "a write to memory succeeds";
@@ -66,6 +68,7 @@ pub(super) fn parse(input: &mut BytesMut) -> Result<Option<Reply>, String> {
         "EN" | "NF" => Reply::Miss,
         "NS" => Reply::NotStored,
         "SERVER_ERROR" => Reply::Refused(rest.into()),
+        "CLIENT_ERROR" if rest == "unauthenticated" => Reply::Locked,
         "VA" => {
             let size = rest.split(' ').next().and_then(|size| size.parse::<usize>().ok());
             let size = size.filter(|size| *size <= VALUE_MAX).ok_or_else(|| format!("{line:?} is no value"))?;

@@ -19,16 +19,14 @@ impl Ring {
     pub(super) async fn held(&self, name: Name) -> ByServer<Option<Bytes>> {
         let members = self.members();
         let homes = homes(&members, name, self.settings.replicas).into_iter();
-        let asked =
-            homes.map(|member| async move { (member.address.to_string(), within(member.reads.get(name)).await) });
+        let asked = homes.map(|member| async move {
+            (member.address.to_string(), within(member.reads.get(name)).await.map_err(|failed| failed.to_string()))
+        });
         join_all(asked).await
     }
 }
 
-pub(super) async fn within<T>(answer: impl Future<Output = Result<T, Failed>>) -> Result<T, String> {
-    match timeout(PATIENCE, answer).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(failed)) => Err(failed.to_string()),
-        Err(_) => Err(format!("it did not answer within {} s", PATIENCE.as_secs())),
-    }
+pub(super) async fn within<T>(answer: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
+    let late = |_| Err(Failed::Broken(format!("it did not answer within {} s", PATIENCE.as_secs()).into()));
+    timeout(PATIENCE, answer).await.unwrap_or_else(late)
 }

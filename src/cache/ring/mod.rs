@@ -5,6 +5,7 @@
 //! is bounded. Names of servers are resolved again and again, and what moves by a change is carried over, as far as this
 //! process knows the objects. A server that does not answer is left alone by its [breaker](server).
 
+mod handshake;
 mod lazy;
 mod look;
 mod names;
@@ -14,7 +15,6 @@ mod settings;
 mod sweep;
 mod tried;
 
-use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -28,7 +28,11 @@ use super::shared::{ByServer, Name, Servers, SharedCache};
 use super::tally::Tally;
 use crate::clock;
 
+#[cfg(feature = "memcached")]
+pub(super) use handshake::failed as connection_failed;
+pub(super) use handshake::in_time as handshake_in_time;
 pub(super) use lazy::Lazy;
+pub(super) use names::Found;
 use place::homes;
 use server::Member;
 pub(super) use server::{Connect, Failed, Server};
@@ -80,20 +84,17 @@ impl Ring {
     }
 
     /// These are the servers now, with their weights. Answers those of before, where that is a change.
-    fn update(&self, found: &[(SocketAddr, f64)]) -> Option<Arc<[Arc<Member>]>> {
+    fn update(&self, found: &[Found]) -> Option<Arc<[Arc<Member>]>> {
         let before = self.members();
-        let is_same = |member: &Member, (address, weight): &(SocketAddr, f64)| {
-            member.address == *address && member.weight == *weight
-        };
-        if before.len() == found.len() && found.iter().all(|new| before.iter().any(|old| is_same(old, new))) {
+        if before.len() == found.len() && found.iter().all(|new| before.iter().any(|old| old.is(new))) {
             return None;
         }
-        let member = |new: &(SocketAddr, f64)| match before.iter().find(|old| is_same(old, new)) {
+        let member = |new: &Found| match before.iter().find(|old| old.is(new)) {
             Some(old) => Arc::clone(old),
-            None => Member::new(new.0, new.1, &self.connect, self.settings.budget),
+            None => Member::new(new, &self.connect, self.settings.budget),
         };
         let now: Arc<[Arc<Member>]> = found.iter().map(member).collect();
-        let shown: Vec<String> = found.iter().map(|(address, _)| address.to_string()).collect();
+        let shown: Vec<String> = found.iter().map(|found| found.address.to_string()).collect();
         tracing::info!(servers = shown.join(", "), "the servers of a cache");
         *self.members.write().unwrap_or_else(PoisonError::into_inner) = now;
         Some(before)

@@ -1,6 +1,7 @@
 //! From names to addresses, again and again: servers come and go behind a name.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -22,15 +23,29 @@ pub(super) struct Names(Vec<Known>);
 #[derive(Debug)]
 struct Known {
     host: HostPort,
+    /// Its host alone.
+    name: Arc<str>,
     weight: f64,
     addresses: Vec<SocketAddr>,
     warned: bool,
+}
+
+/// A server, as the URL and its names say.
+#[derive(Clone, PartialEq, Debug)]
+pub(in crate::cache) struct Found {
+    /// Where it is.
+    pub(in crate::cache) address: SocketAddr,
+    /// The host, a name or an address, by which the URL has it: a certificate has to be for that.
+    pub(in crate::cache) name: Arc<str>,
+    /// How much it takes.
+    pub(super) weight: f64,
 }
 
 impl Names {
     pub(super) fn new(hosts: &[(HostPort, f64)]) -> Self {
         let known = |(host, weight): &(HostPort, f64)| Known {
             host: host.clone(),
+            name: host.host.as_str().into(),
             weight: *weight,
             addresses: Vec::new(),
             warned: false,
@@ -43,13 +58,13 @@ impl Names {
         join_all(self.0.iter_mut().map(Known::resolve)).await;
     }
 
-    /// Every server there is, once, with its weight.
-    pub(super) fn found(&self) -> Vec<(SocketAddr, f64)> {
-        let mut found: Vec<(SocketAddr, f64)> = Vec::new();
+    /// Every server there is, once, by the first of its names.
+    pub(super) fn found(&self) -> Vec<Found> {
+        let mut found: Vec<Found> = Vec::new();
         for known in &self.0 {
             for address in &known.addresses {
-                if !found.iter().any(|(other, _)| other == address) {
-                    found.push((*address, known.weight));
+                if !found.iter().any(|other| other.address == *address) {
+                    found.push(Found { address: *address, name: Arc::clone(&known.name), weight: known.weight });
                 }
             }
         }
@@ -99,8 +114,9 @@ mod tests {
     async fn a_name_is_its_addresses_each_once() {
         let mut names = Names::new(&[host("127.0.0.1:1"), host("localhost:1"), host("[::1]:2")]);
         names.resolve().await;
-        let found: Vec<String> = names.found().iter().map(|(address, _)| address.to_string()).collect();
-        assert_eq!(found, ["127.0.0.1:1", "[::1]:2"]);
+        let found: Vec<String> =
+            names.found().iter().map(|found| format!("{} {}", found.name, found.address)).collect();
+        assert_eq!(found, ["127.0.0.1 127.0.0.1:1", "::1 [::1]:2"]);
         assert_eq!(names.pause(), EVERY);
     }
 

@@ -36,6 +36,7 @@ mod tests {
     use futures_util::future::BoxFuture;
 
     use super::*;
+    use crate::cache::ring::names::Found;
     use crate::cache::ring::server::{Connect, Failed, Server};
 
     #[derive(Debug)]
@@ -64,7 +65,10 @@ mod tests {
     fn members(weights: &[f64]) -> Vec<Arc<Member>> {
         let address = |at: usize| ([10, 0, 0, at as u8], 11211).into();
         let nowhere: Connect = Box::new(|_| Arc::new(Nowhere));
-        let of = |(at, weight): (usize, &f64)| Member::new(address(at), *weight, &nowhere, Duration::ZERO);
+        let of = |(at, weight): (usize, &f64)| {
+            let found = Found { address: address(at), name: "m".into(), weight: *weight };
+            Member::new(&found, &nowhere, Duration::ZERO)
+        };
         weights.iter().enumerate().map(of).collect()
     }
 

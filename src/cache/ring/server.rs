@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::names::Found;
 use crate::cache::shared::Name;
 
 /// A cache server, asked over one connection that it makes when it needs it.
@@ -33,6 +34,8 @@ pub(in crate::cache) trait Server: Debug + Send + Sync + 'static {
 pub(in crate::cache) enum Failed {
     /// It cannot be reached, or what comes from it makes no sense.
     Broken(Arc<str>),
+    /// It is there, and does not speak with us, or we not with it: why, and what would change that.
+    Barred(Arc<str>, &'static str),
     /// It answers, and does not take this value: there is no room.
     Refused(Arc<str>),
 }
@@ -41,12 +44,13 @@ impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failed::Broken(why) | Failed::Refused(why) => f.write_str(why),
+            Failed::Barred(why, cure) => write!(f, "{why}; {cure}"),
         }
     }
 }
 
-/// Makes the connection to a server of this address.
-pub(in crate::cache) type Connect = Box<dyn Fn(SocketAddr) -> Arc<dyn Server> + Send + Sync>;
+/// Makes the connection to a server.
+pub(in crate::cache) type Connect = Box<dyn Fn(&Found) -> Arc<dyn Server> + Send + Sync>;
 
 /// How long a write may take. Nobody waits for it, but what waits takes memory.
 const WRITE_MAX: Duration = Duration::from_millis(500);
@@ -62,6 +66,7 @@ const PROBE_CONNECT_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) address: SocketAddr,
+    name: Arc<str>,
     /// Of the address: the place on the ring.
     pub(super) hash: u64,
     pub(super) weight: f64,
@@ -75,18 +80,23 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub(super) fn new(address: SocketAddr, weight: f64, connect: &Connect, budget: Duration) -> Arc<Self> {
-        let hash = xxh3_64(address.to_string().as_bytes());
+    pub(super) fn new(found: &Found, connect: &Connect, budget: Duration) -> Arc<Self> {
         Arc::new(Self {
-            address,
-            hash,
-            weight,
-            reads: connect(address),
-            writes: connect(address),
+            address: found.address,
+            name: Arc::clone(&found.name),
+            hash: xxh3_64(found.address.to_string().as_bytes()),
+            weight: found.weight,
+            reads: connect(found),
+            writes: connect(found),
             budget,
             failures: AtomicU32::new(0),
             open: AtomicBool::new(false),
         })
+    }
+
+    /// Whether it is this one.
+    pub(super) fn is(&self, found: &Found) -> bool {
+        self.address == found.address && self.name == found.name && self.weight == found.weight
     }
 
     /// Whether it is left alone.
@@ -124,22 +134,22 @@ impl Member {
                 tracing::debug!(server = %self.address, %why, "a cache server refused a value");
                 None
             }
-            Ok(Err(Failed::Broken(why))) => {
-                self.failed(&why);
+            Ok(Err(failed)) => {
+                self.failed(&failed);
                 None
             }
             Err(_) => {
-                self.failed("it did not answer in time");
+                self.failed(&"it did not answer in time");
                 None
             }
         }
     }
 
-    fn failed(self: &Arc<Self>, why: &str) {
+    fn failed(self: &Arc<Self>, why: &dyn fmt::Display) {
         if self.failures.fetch_add(1, Ordering::Relaxed) + 1 < FAILURES_MAX || self.open.swap(true, Ordering::AcqRel) {
             return;
         }
-        tracing::warn!(server = %self.address, why, "a cache server is left alone until it answers again");
+        tracing::warn!(server = %self.address, %why, "a cache server is left alone until it answers again");
         self.close();
         tokio::spawn(probe(Arc::downgrade(self)));
     }

@@ -28,11 +28,12 @@ fn value(number: u64) -> Bytes {
 fn ring(replicas: usize) -> (Ring, Index) {
     let mut url = ServerUrl::parse(&format!("memcached://unused?replicas={replicas}&timeout-ms=5000")).unwrap();
     let settings = Settings::take(&mut url, 1).unwrap();
-    (Ring::new(settings, memcached::connect(None), &Arc::default()), Index::new(1 << 16))
+    (Ring::new(settings, memcached::connect(None, None), &Arc::default()), Index::new(1 << 16))
 }
 
-fn places(servers: &[&Process]) -> Vec<(SocketAddr, f64)> {
-    servers.iter().map(|server| (server.address, 1.0)).collect()
+fn places(servers: &[&Process]) -> Vec<Found> {
+    let found = |server: &&Process| Found { address: server.address, name: "127.0.0.1".into(), weight: 1.0 };
+    servers.iter().map(found).collect()
 }
 
 async fn hits(ring: &Ring) -> u64 {
@@ -125,7 +126,7 @@ async fn a_frozen_server_costs_no_more_than_the_budget_and_is_left_alone_until_i
     }
     let server = Process::memcached(&[]);
     let mut url = ServerUrl::parse("memcached://unused?timeout-ms=100").unwrap();
-    let ring = Ring::new(Settings::take(&mut url, 1).unwrap(), memcached::connect(None), &Arc::default());
+    let ring = Ring::new(Settings::take(&mut url, 1).unwrap(), memcached::connect(None, None), &Arc::default());
     ring.update(&places(&[&server]));
     assert!(ring.set(name(1), value(1)).await);
     server.freeze();

@@ -41,7 +41,7 @@ impl Sum {
 async fn host() -> Host {
     let cache = Cache::new(Memory::store(), 1 << 20, Pools::default());
     let node = NodeId { name: "node".into(), addr: String::new(), format: FORMAT };
-    let locks = Locks::join(cache, node, Random::seeded(1)).await.unwrap();
+    let locks = Locks::join(cache, node, crate::config::Confirm::Node, Random::seeded(1)).await.unwrap();
     let registry = Registry::new(&[TypeDef::of::<Sum>()], false).unwrap();
     Host::new(registry, locks, Arc::default(), None, None)
 }

@@ -43,7 +43,6 @@ mod roster;
 mod schema;
 mod session;
 mod settings;
-mod tls;
 mod wary;
 mod written;
 
@@ -144,11 +143,15 @@ async fn connected(settings: &Settings) -> Result<Arc<Session>> {
 }
 
 fn unreachable(settings: &Settings, fault: &Fault) -> Error {
-    Error::config(format!(
-        "{:?} cannot be used: {}; see that these servers run and let this user in, or name others",
-        settings.shown,
-        fault::one_line(&fault.to_string())
-    ))
+    let cure = match settings.tls {
+        None => "see that these servers run, speak no TLS, and let this user in, or name others",
+        Some(_) => {
+            "see that these servers run, speak TLS with certificates for their IP addresses that tls-ca has signed, and \
+             let this user in, or name others"
+        }
+    };
+    let fault = fault::one_line(&fault.to_string());
+    Error::config(format!("{:?} cannot be used: {fault}; {cure}", settings.shown))
 }
 
 impl std::fmt::Debug for Cassandra {

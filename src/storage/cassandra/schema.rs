@@ -70,7 +70,10 @@ async fn apply(session: &Session, settings: &Settings, statement: &str) -> Resul
     change_schema(session, statement).await.map_err(|fault: Fault| {
         let fault = super::fault::one_line(&fault.to_string());
         let statement = super::fault::one_line(statement);
-        Error::config(format!("{:?}: {statement:?} was not applied: {fault}", settings.shown))
+        Error::config(format!(
+            "{:?}: {statement:?} was not applied: {fault}; see to it and run this again, what was applied stays",
+            settings.shown
+        ))
     })
 }
 

@@ -16,7 +16,6 @@ use scylla::statement::{Consistency, SerialConsistency, Statement};
 use super::fault::Fault;
 use super::pinned::Pinned;
 use super::settings::Settings;
-use super::tls;
 use super::wary::{Wary, watched};
 use crate::error::Result;
 
@@ -104,7 +103,8 @@ pub(super) async fn connect(settings: &Settings) -> Result<Result<Session, Fault
         builder = builder.user(user, password);
     }
     if let Some(files) = &settings.tls {
-        builder = builder.tls_context(Some(tls::config(files)?));
+        // For the server's IP address, by which the driver knows it.
+        builder = builder.tls_context(Some(files.client()?));
     }
     Ok(builder.build().await.map_err(Fault::from))
 }

@@ -1,10 +1,10 @@
 //! What the URL says: which servers, which tables, under which scope.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::config::Config;
+use crate::config::tls::TlsFiles;
 use crate::config::url::ServerUrl;
 use crate::error::{Error, Result};
 
@@ -58,15 +58,6 @@ pub(super) enum Replication {
     Datacenters(Vec<(String, u32)>),
 }
 
-/// PEM files for TLS.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct TlsFiles {
-    /// Certificates of those who may sign a server's.
-    pub(super) ca: PathBuf,
-    /// Our own certificate and its key, where servers ask for one.
-    pub(super) own: Option<(PathBuf, PathBuf)>,
-}
-
 impl Settings {
     /// Takes `config.store` apart, a `cassandra://` or `scylla://` URL.
     ///
@@ -88,9 +79,7 @@ impl Settings {
         let replication = "a number such as 3, or one for each datacenter such as dc1:3,dc2:3";
         let replication =
             url.take("replication", replication)?.unwrap_or(Replication::Each(if config.dev { 1 } else { 3 }));
-        let ca: Option<PathBuf> = url.take("tls-ca", "a PEM file")?;
-        let cert: Option<PathBuf> = url.take("tls-cert", "a PEM file")?;
-        let key: Option<PathBuf> = url.take("tls-key", "a PEM file")?;
+        let tls = TlsFiles::take_if_on(&mut url)?;
         url.finish(LEGAL)?;
         if !is_name(&url.path, NAME_BYTES_MAX) {
             return Err(wrong(format!(
@@ -105,16 +94,6 @@ impl Settings {
                  {PREFIX_BYTES_MAX}, the first a letter, such as shop_"
             )));
         }
-        let own = match (cert, key) {
-            (Some(cert), Some(key)) => Some((cert, key)),
-            (None, None) => None,
-            _ => return Err(wrong("tls-cert and tls-key go together; name both files, or none".into())),
-        };
-        let tls = match (ca, own) {
-            (Some(ca), own) => Some(TlsFiles { ca, own }),
-            (None, None) => None,
-            (None, Some(_)) => return Err(wrong("tls-cert and tls-key need tls-ca, which turns TLS on".into())),
-        };
         let login = match (url.user.clone(), url.password.clone()) {
             (Some(user), password) => Some((user, password.unwrap_or_default())),
             (None, _) => None,
@@ -191,6 +170,8 @@ fn is_name(text: &str, bytes_max: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     fn read(url: &str) -> Result<Settings> {

@@ -1,8 +1,8 @@
 //! From a URL to where the server is and how it is talked to.
 
-use ::redis::{Client, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo, TlsCertificates};
-use ::redis::{ClientTlsConfig, io::tcp::TcpSettings};
+use ::redis::Client;
 
+use super::login::RedisLogin;
 use crate::config::url::ServerUrl;
 use crate::error::{Error, Result};
 
@@ -17,6 +17,7 @@ pub(super) struct Address {
     pub(super) prefix: String,
     /// The URL without its password.
     pub(super) shown: String,
+    pub(super) is_over_tls: bool,
 }
 
 impl Address {
@@ -30,49 +31,11 @@ impl Address {
             return Err(wrong("one server keeps the objects; a Redis Cluster, or Sentinels, cannot be named".into()));
         };
         let (host, port) = (host.host.clone(), host.port.unwrap_or(PORT));
-        let database = match url.path.as_str() {
-            "" => 0,
-            path => path.parse().map_err(|_| wrong(format!("the database is {path:?}; it would be a number")))?,
-        };
-        let is_tls = url.scheme == "rediss";
         let prefix = url.take("prefix", "what every key begins with")?.unwrap_or_else(|| PREFIX.to_owned());
-        let mut file = |name: &str| {
-            let Some(path) = url.take::<String>(name, "a PEM file")? else { return Ok(None) };
-            if !is_tls {
-                return Err(wrong(format!("{name} is for rediss://, and this is redis://")));
-            }
-            std::fs::read(&path).map(Some).map_err(|error| wrong(format!("{name}: cannot read {path}: {error}")))
-        };
-        let (ca, cert, key) = (file("tls-ca")?, file("tls-cert")?, file("tls-key")?);
+        let login = RedisLogin::take(&mut url)?;
         url.finish(PARAMETERS)?;
-        let client_tls = match (cert, key) {
-            (Some(client_cert), Some(client_key)) => Some(ClientTlsConfig { client_cert, client_key }),
-            (None, None) => None,
-            _ => return Err(wrong("tls-cert and tls-key go together".into())),
-        };
-        let mut login = RedisConnectionInfo::default().set_db(database).set_skip_set_lib_name();
-        if let Some(user) = url.user.as_deref().filter(|user| !user.is_empty()) {
-            login = login.set_username(user);
-        }
-        if let Some(password) = &url.password {
-            login = login.set_password(password);
-        }
-        let address = match is_tls {
-            true => ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None },
-            false => ConnectionAddr::Tcp(host, port),
-        };
-        let info = address
-            .into_connection_info()
-            .map(|info| info.set_tcp_settings(TcpSettings::default().set_nodelay(true)).set_redis_settings(login));
-        let client = if is_tls {
-            // If the program has chosen a provider, that one stays.
-            let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-            info.and_then(|info| Client::build_with_tls(info, TlsCertificates { client_tls, root_cert: ca }))
-        } else {
-            info.and_then(Client::open)
-        };
-        let client = client.map_err(|error| wrong(error.to_string()))?;
-        Ok(Self { client, prefix, shown })
+        let client = login.client(host, port).map_err(|error| wrong(error.to_string()))?;
+        Ok(Self { client, prefix, shown, is_over_tls: login.is_over_tls() })
     }
 }
 
@@ -99,8 +62,9 @@ mod tests {
             ("redis://a,b", "one server"),
             ("redis://a/shop", "it would be a number"),
             ("redis://a?perfix=x", "there are: prefix, tls-ca"),
-            ("redis://a?tls-ca=/x", "is for rediss://"),
-            ("rediss://a?tls-ca=/no/such/file", "cannot read"),
+            ("redis://a?tls-ca=/x", "are for rediss://"),
+            ("rediss://a?tls-ca=/no/such/file", "/no/such/file has no certificate in PEM"),
+            ("rediss://a?tls-ca=/dev/null", "/dev/null has no certificate in PEM"),
             ("rediss://a?tls-cert=/dev/null", "go together"),
             ("redis://", "a host is empty"),
         ] {

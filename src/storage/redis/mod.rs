@@ -8,6 +8,7 @@
 //! every score 0, so that it is in byte order.
 
 mod address;
+mod login;
 mod rev;
 mod script;
 mod server;
@@ -22,6 +23,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use self::address::Address;
+pub(crate) use self::login::RedisLogin;
 use self::script::Script;
 use self::wire::Wire;
 use super::{Datastore, KeyValue, OverKeyValue};

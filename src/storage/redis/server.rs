@@ -5,6 +5,7 @@ use std::fmt;
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{Cmd, ErrorKind, RedisError, RedisResult, cmd};
 
+use crate::config::tls;
 use crate::model::Durability;
 
 /// What is known of a server.
@@ -36,7 +37,16 @@ impl fmt::Display for Unfit {
             Self::Failed(error) if error.kind() == ErrorKind::Parse => {
                 f.write_str("its answer cannot be read as one of Redis")
             }
-            Self::Failed(error) => error.fmt(f),
+            Self::Failed(error) => match tls::fault(error) {
+                Some((why, cure)) => write!(f, "{why}; {cure}"),
+                None if error.kind() == ErrorKind::AuthenticationFailed => {
+                    write!(f, "{error}; see the user and the password in the URL")
+                }
+                None if error.code() == Some("NOAUTH") => {
+                    write!(f, "{error}; the URL would have a user and a password, user:password@")
+                }
+                None => error.fmt(f),
+            },
             Self::Wrong(why) => f.write_str(why),
         }
     }

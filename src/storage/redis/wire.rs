@@ -58,7 +58,7 @@ impl Wire {
         let opened = timeout(TIMEOUT, open(&address)).await;
         let (connection, server) = match opened.unwrap_or_else(|_| Err(Unfit::Late)) {
             Ok(opened) => opened,
-            Err(why) if is_transient(&why) => return Err(failure(&address, &why.to_string())),
+            Err(why) if is_transient(&why) => return Err(failure(&address, &format!("{why}{}", cure(&address, &why)))),
             Err(why) => return Err(Error::config(format!("{}: {why}", address.shown))),
         };
         if server.replicas > 0 {
@@ -235,6 +235,20 @@ fn survives(durability: Durability) -> u8 {
 
 fn failure(address: &Address, why: &str) -> Error {
     Error::store(format!("{}: {why}", address.shown))
+}
+
+/// What may be the matter with a server that never said a word.
+fn cure(address: &Address, why: &Unfit) -> &'static str {
+    match (why, address.is_over_tls) {
+        (Unfit::Late, true) => "; if it does not speak TLS, the URL would be redis://",
+        (Unfit::Failed(error), false) if error.is_connection_dropped() => {
+            "; if it speaks TLS, the URL would be rediss://"
+        }
+        (Unfit::Failed(error), true) if error.is_connection_dropped() => {
+            "; if it asks for a certificate, tls-cert and tls-key would be a certificate of ours that it takes"
+        }
+        _ => "",
+    }
 }
 
 /// Whether the same server may be fit a moment later.

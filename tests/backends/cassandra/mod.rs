@@ -8,4 +8,4 @@ mod outcomes;
 mod refusals;
 mod tls;
 mod wire;
-mod world;
+pub(super) mod world;

@@ -1,75 +1,19 @@
 //! TLS from PEM files, with and without a certificate of our own.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use remote_object::Config;
 use remote_object::model::{Cas, Register};
 use remote_object::storage::{Cassandra, Datastore};
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use super::super::authority::Authority;
 use super::wire::{free_port, nodes};
 use super::world::{self, fresh, is_there};
-
-/// Who signs, and where the PEM files are.
-struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    dir: tempfile::TempDir,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new([]).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let authority = Self { issuer, dir: tempfile::tempdir().unwrap() };
-        authority.write("ca.pem", &authority.issuer.pem());
-        authority
-    }
-
-    fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.dir.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    }
-
-    /// A certificate for these names, and its key.
-    fn signed(&self, names: &[&str]) -> (rcgen::Certificate, KeyPair) {
-        let key = KeyPair::generate().unwrap();
-        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &self.issuer).unwrap();
-        (certificate, key)
-    }
-
-    /// A server's side; with `asks`, only for those who show a certificate of this authority.
-    fn server(&self, names: &[&str], asks: bool) -> Arc<ServerConfig> {
-        let (certificate, key) = self.signed(names);
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
-        let builder = builder.with_safe_default_protocol_versions().unwrap();
-        let builder = if asks {
-            let mut roots = RootCertStore::empty();
-            roots.add(self.issuer.der().clone()).unwrap();
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-            builder.with_client_cert_verifier(verifier.build().unwrap())
-        } else {
-            builder.with_no_client_auth()
-        };
-        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
-        Arc::new(builder.with_single_cert(vec![certificate.der().clone()], key).unwrap())
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.dir.path().join(name).display().to_string()
-    }
-}
 
 /// Speaks TLS before each node, and gives the hosts of a URL.
 async fn serve(config: Arc<ServerConfig>) -> String {
@@ -126,10 +70,11 @@ async fn servers_are_spoken_to_over_tls_and_must_be_who_they_are() {
     works(&config(&hosts, &format!("&tls-ca={}", ours.file("ca.pem"))).await).await;
     let stranger = refusal(&config(&hosts, &format!("&tls-ca={}", other.file("ca.pem"))).await).await;
     assert!(stranger.contains("cannot be used") && stranger.contains("certificate"), "{stranger}");
-    refusal(&config(&hosts, "").await).await;
+    let plain = refusal(&config(&hosts, "").await).await;
+    assert!(plain.contains("see that these servers run, speak no TLS"), "{plain}");
     let by_name = serve(ours.server(&["cassandra.example"], false)).await;
     let misnamed = refusal(&config(&by_name, &format!("&tls-ca={}", ours.file("ca.pem"))).await).await;
-    assert!(misnamed.contains("certificate"), "{misnamed}");
+    assert!(misnamed.contains("certificates for their IP addresses"), "{misnamed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,11 +84,9 @@ async fn servers_that_ask_for_a_certificate_are_shown_ours() {
     }
     let authority = Authority::new();
     let hosts = serve(authority.server(&ADDRESSES, true)).await;
-    let (certificate, key) = authority.signed(&["objectd"]);
-    authority.write("own.pem", &certificate.pem());
-    authority.write("key.pem", &key.serialize_pem());
+    let [certificate, key] = authority.issue("own", &["objectd"]);
     let ca = format!("&tls-ca={}", authority.file("ca.pem"));
-    let own = format!("{ca}&tls-cert={}&tls-key={}", authority.file("own.pem"), authority.file("key.pem"));
+    let own = format!("{ca}&tls-cert={certificate}&tls-key={key}");
     works(&config(&hosts, &own).await).await;
     refusal(&config(&hosts, &ca).await).await;
 }

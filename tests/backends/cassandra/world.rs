@@ -60,8 +60,8 @@ struct Set {
 }
 
 impl Set {
-    fn is_of(&self, place: &Place) -> bool {
-        self.place.as_deref() == Some(place.name())
+    fn is_of(&self, place: &str) -> bool {
+        self.place.as_deref() == Some(place)
     }
 }
 
@@ -70,7 +70,7 @@ static SETS: Mutex<Vec<Set>> = Mutex::const_new(Vec::new());
 
 /// The settings of the store of a place, whose tables are empty at first.
 pub(crate) async fn config_for(place: &Place) -> Config {
-    let prefix = prefix_for(place).await;
+    let prefix = prefix_for(place.name()).await;
     config(KEYSPACE, &format!("?prefix={prefix}"))
 }
 
@@ -87,15 +87,15 @@ pub(crate) async fn open_over_a_faulty_way(place: &Place) -> Cassandra {
     let store = Cassandra::open(&wire.config(&config)).await.unwrap();
     wire.be_faulty();
     let mut sets = SETS.lock().await;
-    sets.iter_mut().find(|set| set.is_of(place)).unwrap().wire = Some(wire);
+    sets.iter_mut().find(|set| set.is_of(place.name())).unwrap().wire = Some(wire);
     store
 }
 
 async fn wire_of(place: &Place) -> Option<Wire> {
-    SETS.lock().await.iter_mut().find(|set| set.is_of(place))?.wire.take()
+    SETS.lock().await.iter_mut().find(|set| set.is_of(place.name()))?.wire.take()
 }
 
-async fn prefix_for(place: &Place) -> String {
+async fn prefix_for(place: &str) -> String {
     let mut sets = SETS.lock().await;
     if let Some(set) = sets.iter().find(|set| set.is_of(place)) {
         return set.prefix.clone();
@@ -108,7 +108,7 @@ async fn prefix_for(place: &Place) -> String {
             set
         }
     };
-    set.place = Some(place.name().to_owned());
+    set.place = Some(place.to_owned());
     let prefix = set.prefix.clone();
     sets.push(set);
     drop(sets);
@@ -118,10 +118,22 @@ async fn prefix_for(place: &Place) -> String {
     prefix
 }
 
+/// Runs a test on tables that are empty at first, and its own meanwhile.
+pub(crate) async fn with_tables<F: Future<Output = ()>>(test: impl FnOnce(Config) -> F) {
+    let name = fresh("test");
+    let prefix = prefix_for(&name).await;
+    test(config(KEYSPACE, &format!("?prefix={prefix}"))).await;
+    give_back(&name).await;
+}
+
 /// The place is done with.
 pub(crate) async fn done(place: Place) {
+    give_back(place.name()).await;
+}
+
+async fn give_back(place: &str) {
     let mut sets = SETS.lock().await;
-    let Some(at) = sets.iter().position(|set| set.is_of(&place)) else { return };
+    let Some(at) = sets.iter().position(|set| set.is_of(place)) else { return };
     let mut set = sets.remove(at);
     set.place = None;
     let wire = set.wire.take();
