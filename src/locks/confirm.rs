@@ -1,7 +1,7 @@
 //! The confirm (rule R5): after the put and before the answer, is this incarnation still up?
 //!
-//! One read of the own row serves every answer in flight: at most one is under way and one waits, and an answer joins the
-//! one that waits, since a confirm must start after all the answer could have seen was settled.
+//! One read of the own row serves every answer in flight: a few are under way and one waits, and an answer joins the one that
+//! waits, since a confirm must start after all the answer could have seen was settled.
 //!
 //! With `confirm = shard` the row of the object's shard is read beside it, in the same way: one read for all answers of the
 //! shard. Registers that are linearizable need it not, since who takes a shard ends its owner's life first; it finds out
@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, join};
+use tokio::sync::Semaphore;
 
 use super::hold::Hold;
 use super::incarnation;
@@ -37,51 +38,47 @@ pub(super) enum Confirmed {
 /// A read that several wait for: what it found, or why the store does not say.
 type Round<T> = Shared<BoxFuture<'static, Result<T>>>;
 
-/// Shares reads among those who wait for one.
-pub(super) struct Rounds<T>(Mutex<Queue<T>>);
+/// Reads of one row under way at the same time. With one, an answer waits for what is left of it and then for its own: twice as
+/// long as the store takes, where many callers ask for warm objects. With two it is half of that, for twice as many small
+/// reads.
+const AT_ONCE: usize = 2;
 
-struct Queue<T> {
-    running: Option<Round<T>>,
-    waiting: Option<Round<T>>,
+/// Shares reads among those who wait for one.
+pub(super) struct Rounds<T> {
+    /// What has not begun.
+    waiting: Mutex<Option<Round<T>>>,
+    at_once: Semaphore,
 }
 
 impl<T> Default for Rounds<T> {
     fn default() -> Self {
-        Self(Mutex::new(Queue { running: None, waiting: None }))
+        Self { waiting: Mutex::new(None), at_once: Semaphore::new(AT_ONCE) }
     }
 }
 
 impl<T: Clone + Send + Sync + 'static> Rounds<T> {
-    /// Joins the round that has not begun, or makes one of `read`. The rounds run one after the other.
+    /// Joins the round that has not begun, or makes one of `read`, which begins as soon as few enough are under way.
     pub(super) fn join(self: &Arc<Self>, read: impl Future<Output = Result<T>> + Send + 'static) -> Round<T> {
-        let mut queue = self.lock();
-        if let Some(waiting) = &queue.waiting {
+        let mut waiting = self.waiting();
+        if let Some(waiting) = &*waiting {
             return waiting.clone();
         }
         let rounds = Arc::clone(self);
-        let before = queue.running.clone();
         let round = async move {
-            if let Some(before) = before {
-                let _ = before.await;
-            }
-            rounds.begin();
-            // A panic of a store would otherwise be that of every round after this one.
+            let _turn = rounds.at_once.acquire().await;
+            // From here on nobody may join.
+            rounds.waiting().take();
+            // A panic of a store would otherwise be that of everybody who waits.
             let read = AssertUnwindSafe(read).catch_unwind().await;
             read.unwrap_or_else(|_| Err(Error::internal("the datastore panicked in a read")))
         };
         let round = round.boxed().shared();
-        queue.waiting = Some(round.clone());
+        *waiting = Some(round.clone());
         round
     }
 
-    /// From here on nobody may join the round that waited.
-    fn begin(&self) {
-        let mut queue = self.lock();
-        queue.running = queue.waiting.take();
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Queue<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Option<Round<T>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -223,30 +220,64 @@ mod tests {
 
     use super::*;
 
+    /// Rounds whose reads wait for a permit of `gate`, and how many have begun.
+    struct Gated {
+        rounds: Arc<Rounds<()>>,
+        begun: Arc<AtomicUsize>,
+        gate: Arc<Semaphore>,
+    }
+
+    impl Gated {
+        fn new() -> Self {
+            Self { rounds: Arc::default(), begun: Arc::default(), gate: Arc::new(Semaphore::new(0)) }
+        }
+
+        async fn join(&self, answers: usize) -> Vec<tokio::task::JoinHandle<Result<()>>> {
+            let join = || {
+                let (begun, gate) = (Arc::clone(&self.begun), Arc::clone(&self.gate));
+                self.rounds.join(async move {
+                    begun.fetch_add(1, Ordering::SeqCst);
+                    gate.acquire().await.expect("open").forget();
+                    Ok(())
+                })
+            };
+            let joined = (0..answers).map(|_| tokio::spawn(join())).collect();
+            tokio::task::yield_now().await;
+            joined
+        }
+
+        fn begun(&self) -> usize {
+            self.begun.load(Ordering::SeqCst)
+        }
+    }
+
     #[tokio::test]
     async fn many_answers_share_a_read_and_none_joins_one_that_has_begun() {
-        let rounds = Arc::new(Rounds::default());
-        let reads = Arc::new(AtomicUsize::new(0));
-        let gate = Arc::new(tokio::sync::Semaphore::new(0));
-        let join = || {
-            let (reads, gate) = (Arc::clone(&reads), Arc::clone(&gate));
-            rounds.join(async move {
-                reads.fetch_add(1, Ordering::SeqCst);
-                gate.acquire().await.expect("open").forget();
-                Ok(Confirmed::Up("me".into()))
-            })
-        };
-        let first = tokio::spawn(join());
-        tokio::task::yield_now().await;
-        assert_eq!(reads.load(Ordering::SeqCst), 1);
-        let later: Vec<_> = (0..10).map(|_| tokio::spawn(join())).collect();
-        tokio::task::yield_now().await;
-        assert_eq!(reads.load(Ordering::SeqCst), 1, "the second round waits for the first");
-        gate.add_permits(2);
-        first.await.expect("runs").expect("up");
-        for waiter in later {
-            waiter.await.expect("runs").expect("up");
+        let gated = Gated::new();
+        let mut joined = Vec::new();
+        for number in 1..=AT_ONCE {
+            joined.extend(gated.join(1).await);
+            assert_eq!(gated.begun(), number, "a read that has begun is not joined");
         }
-        assert_eq!(reads.load(Ordering::SeqCst), 2, "ten answers shared one read");
+        joined.extend(gated.join(10).await);
+        assert_eq!(gated.begun(), AT_ONCE, "the next one waits");
+        gated.gate.add_permits(AT_ONCE + 1);
+        for answer in joined {
+            answer.await.expect("runs").expect("up");
+        }
+        assert_eq!(gated.begun(), AT_ONCE + 1, "ten answers shared one read");
+    }
+
+    #[tokio::test]
+    async fn answers_that_nobody_waits_for_any_more_hold_up_nobody() {
+        let gated = Gated::new();
+        for answer in [gated.join(1).await, gated.join(1).await, gated.join(3).await].into_iter().flatten() {
+            answer.abort();
+            let _ = answer.await;
+        }
+        gated.gate.add_permits(1);
+        for answer in gated.join(1).await {
+            answer.await.expect("runs").expect("up");
+        }
     }
 }

@@ -31,9 +31,9 @@ use crate::model::{ObjectKey, Put, Record, Rev, Seen, Version};
 
 /// Jobs of one transaction, at most.
 const BATCH_MAX: usize = 1024;
-/// The WAL is folded into the database when it holds so many pages that are not: some 16 MiB. Fewer would stop the
-/// writer more often for the same pages; more would take longer to read after a crash (this many took 30 to 50 ms).
-const WAL_PAGES: i32 = 4000;
+/// The WAL is folded into the database when it holds so many bytes of pages that are not. Fewer would stop the writer more
+/// often for the same pages; more would take longer to read after a crash (this many took 30 to 50 ms).
+const WAL_BYTES: i64 = 16 << 20;
 /// After so many jobs that came alone the next one that does is committed by whoever asks.
 const ALONE: u32 = 8;
 /// A disk that takes longer to commit is too slow to let a caller's thread wait for it.
@@ -303,6 +303,8 @@ struct File {
     conn: Connection,
     /// Pages in the WAL after the last commit, folded ones too.
     wal_pages: Arc<AtomicI32>,
+    /// Of a page of this file.
+    page_bytes: i64,
     /// The last commit was, and went well.
     quick: bool,
     broken: bool,
@@ -310,13 +312,14 @@ struct File {
 
 impl File {
     fn new(mut conn: Connection) -> rusqlite::Result<Self> {
+        let page_bytes = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
         let wal_pages = Arc::new(AtomicI32::new(0));
         let counted = Arc::clone(&wal_pages);
         conn.wal_hook(Some(move |_: &mut Wal, pages| {
             counted.store(pages, Relaxed);
             Ok(())
         }))?;
-        Ok(Self { conn, wal_pages, quick: false, broken: false })
+        Ok(Self { conn, wal_pages, page_bytes, quick: false, broken: false })
     }
 
     /// Does all of it as one transaction.
@@ -333,7 +336,7 @@ impl File {
     }
 
     fn is_to_be_folded(&self) -> bool {
-        self.wal_pages.load(Relaxed) >= WAL_PAGES
+        i64::from(self.wal_pages.load(Relaxed)) * self.page_bytes >= WAL_BYTES
     }
 
     /// Folds the WAL into the database when it has grown, after the answers have left. It waits for no reader.
