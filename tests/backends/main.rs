@@ -6,6 +6,7 @@ mod authority;
 mod broken;
 #[cfg(feature = "cassandra")]
 mod cassandra;
+#[cfg(any(feature = "redis", feature = "cassandra"))]
 mod confirm;
 mod disk;
 mod kit;
