@@ -88,6 +88,12 @@ impl Hold {
         }
     }
 
+    /// Whether a question that was sent to this life, by one who knew of this version, may run under it.
+    #[must_use]
+    pub fn is_of(&self, life: &str, known: Version) -> bool {
+        *self.life == *life && self.epoch >= known.epoch()
+    }
+
     /// The next version of the shard. Never given twice, not even when the call it was for is undone.
     #[must_use]
     pub fn next_version(&self) -> Version {
@@ -168,6 +174,11 @@ impl Hold {
 
     pub(super) fn is_unsettled(&self, key: &ObjectKey) -> bool {
         self.unsettled.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn life(&self) -> &str {
+        &self.life
     }
 
     /// As if so many versions had been given.

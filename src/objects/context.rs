@@ -16,6 +16,7 @@ use super::route::Way;
 use crate::clock::{self, Instant};
 use crate::config::CHAIN_DEPTH_MAX;
 use crate::error::{Error, Kind, Result};
+use crate::locks::Hold;
 use crate::model::{ObjectKey, Version};
 
 /// One call under way: where it is, on whose behalf, until when. Calls that a method makes hang below it.
@@ -29,6 +30,8 @@ pub(crate) struct Frame {
     called_edit: AtomicBool,
     /// It was sent before: a version from before the first time (rule R12).
     pub(crate) resent: Option<Version>,
+    /// From another node: for which life of this process it is, and a version from before all that it can be (rule R11).
+    meant: Option<(Arc<str>, Version)>,
 }
 
 impl Frame {
@@ -39,7 +42,7 @@ impl Frame {
 
     fn new(key: ObjectKey, deadline: Instant, trace: Option<Arc<str>>, parent: Option<Arc<Self>>) -> Self {
         let depth = parent.as_ref().map_or(0, |parent| parent.depth) + 1;
-        Self { key, deadline, trace, parent, depth, called_edit: AtomicBool::new(false), resent: None }
+        Self { key, deadline, trace, parent, depth, called_edit: AtomicBool::new(false), resent: None, meant: None }
     }
 
     /// A call from another node, with the way it came.
@@ -48,7 +51,8 @@ impl Frame {
             .chain
             .iter()
             .fold(None, |parent, waiting| Some(Arc::new(Self::new(waiting.clone(), deadline, trace.clone(), parent))));
-        Arc::new(Self { resent: way.resent, ..Self::new(key, deadline, trace, parent) })
+        let meant = way.life.clone().map(|life| (life, way.known));
+        Arc::new(Self { resent: way.resent, meant, ..Self::new(key, deadline, trace, parent) })
     }
 
     /// The same call once more.
@@ -58,6 +62,11 @@ impl Frame {
         }
         let same = Self::new(self.key.clone(), self.deadline, self.trace.clone(), self.parent.clone());
         Arc::new(Self { resent, ..same })
+    }
+
+    /// Whether it may run under this Hold. What came for the life before this one may have been sent again meanwhile.
+    pub(crate) fn is_meant_for(&self, hold: &Hold) -> bool {
+        self.meant.as_ref().is_none_or(|(life, known)| hold.is_of(life, *known))
     }
 
     /// The objects whose methods wait for this call, from the root call on.

@@ -370,7 +370,7 @@ impl Host {
 }
 
 /// The answer to another node that asks for what was here.
-fn gone() -> Error {
+pub(super) fn gone() -> Error {
     Error::new(Kind::WrongNode, "this object has another owner since")
 }
 

@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 use super::context::{Context, Frame};
-use super::host::Host;
+use super::host::{Host, gone};
 use super::idempotency;
 use super::json;
 use super::object::{Answer, Method, Run, State, TypeDef};
@@ -184,6 +184,10 @@ impl<'a> Turn<'a> {
     fn before(&self, call: &EditCall) -> Option<Answered> {
         if call.progress.is_abandoned() || clock::now() >= call.frame.deadline {
             return Some(Err(too_late(&call.frame)));
+        }
+        // It may have waited for a take in which another life of this process began.
+        if !call.frame.is_meant_for(self.hold) {
+            return Some(Err(gone()));
         }
         if let Some(keyed) = &call.keyed
             && let Some(answer) = idempotency::look_up(&self.memory, keyed)

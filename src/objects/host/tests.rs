@@ -1,4 +1,4 @@
-//! What needs a look below the door: an epoch whose numbers come to an end.
+//! What needs a look below the door: an epoch whose numbers come to an end, and a call that waited too long for its turn.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +8,11 @@ use bytes::Bytes;
 use super::*;
 use crate::cache::{Cache, Pools};
 use crate::clock::Random;
+use crate::error::Outcome;
 use crate::locks::NodeId;
 use crate::objects::FORMAT;
 use crate::objects::request::Conditions;
+use crate::objects::route::Way;
 use crate::prelude::*;
 use crate::storage::Memory;
 
@@ -46,12 +48,16 @@ async fn host() -> Host {
     Host::new(registry, locks, Arc::default(), None, None)
 }
 
-async fn add(host: &Host, id: &str, method: &str) -> (i64, Version) {
+fn adding(host: &Host, method: &str) -> Op {
     let method = host.registry().get("sum").unwrap().method(method).unwrap();
     let args = Args::from_body(Bytes::from_static(b"{\"by\":1}"), method.params, 8, host.authorities()).unwrap();
+    Op::Call(method, args)
+}
+
+async fn add(host: &Host, id: &str, method: &str) -> (i64, Version) {
     let request = Request {
         key: ObjectKey::new("sum", id).unwrap(),
-        op: Op::Call(method, args),
+        op: adding(host, method),
         conditions: Conditions::default(),
         idempotency_key: None,
         deadline: clock::now() + Duration::from_secs(60),
@@ -128,4 +134,31 @@ async fn a_turn_that_uses_up_the_numbers_is_one_whole_turn() {
     assert_eq!(answers.iter().map(|(value, _)| *value).collect::<Vec<_>>(), (3..43).collect::<Vec<_>>());
     assert!(answers.iter().all(|(_, tag)| tag.epoch() == first.epoch() + 1));
     assert!(answers.is_sorted_by_key(|(_, tag)| *tag), "values and versions are of one order");
+}
+
+/// It was for this process when it came, and waited for a take; meanwhile another life began, or another node owned the shard.
+#[tokio::test(start_paused = true)]
+async fn what_came_for_a_life_before_is_not_run_by_the_next_one() {
+    let host = host().await;
+    let key = ObjectKey::new("sum", "a").unwrap();
+    let hold = host.0.locks.take(&key).await.unwrap();
+    let own: Arc<str> = hold.life().into();
+    let run = async |life: &Arc<str>, known| {
+        let way = Way { life: Some(Arc::clone(life)), known, ..Way::default() };
+        let frame = Frame::arrived(key.clone(), clock::now() + Duration::from_secs(60), None, &way);
+        let conditions = Conditions::default();
+        let call = Routed {
+            op: adding(&host, "add"),
+            conditions,
+            idempotency_key: None,
+            freshness: Freshness::default(),
+            frame,
+        };
+        host.here(call, Driven::UntilItEnds).await
+    };
+    for (life, known) in [(&Arc::from("before"), Version::new(1, 0)), (&own, Version::new(2, 0))] {
+        let error = run(life, known).await.unwrap_err();
+        assert_eq!((error.kind(), error.outcome()), (Kind::WrongNode, Outcome::NotExecuted));
+    }
+    assert_eq!(run(&own, Version::new(1, 0)).await.unwrap().body, "1");
 }
