@@ -56,6 +56,12 @@ where
         Ok(request) => Box::pin(asked.api.host.answer_peer(request)).await,
         // What this release does not know the owner may.
         Err(refusal) if relay => Forwarded::Unsent(Error::new(Kind::WrongNode, refusal.error.message().to_owned())),
+        // What became of it the first time the record says, and it is not read here.
+        Err(refusal) if asked.parts.headers.contains_key(RESENT) => {
+            let what = "the call was sent before, and cannot be read by the node that has the object now";
+            let unknown = Error::new(Kind::OutcomeUnknown, what).with_detail(refusal.error.message().to_owned());
+            return Err(unknown.with_outcome(Outcome::Unknown).into());
+        }
         Err(refusal) => return Err(refusal),
     };
     let came = HeaderValue::from_static(forwarded.name());

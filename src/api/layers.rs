@@ -26,7 +26,7 @@ use super::routes::{self, Route};
 use super::{body, calls, collection, health, inner, object, server};
 use crate::clock::{self, Instant, Random};
 use crate::config::Limits;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Outcome, Result};
 use crate::model::{Durability, ObjectKey};
 use crate::objects::{Answered, Host, Request, TypeDef};
 
@@ -154,7 +154,11 @@ impl Api {
                 }
                 asked.refuse(&refusal)
             }
-            Err(_) => asked.refuse(&Error::internal("answering the request panicked").into()),
+            Err(_) => {
+                let error = Error::internal("answering the request panicked");
+                let safe = parts.method.is_safe();
+                asked.refuse(&if safe { error } else { error.with_outcome(Outcome::Unknown) }.into())
+            }
         };
         if parts.method == Method::HEAD {
             behead(&mut answer);

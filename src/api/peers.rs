@@ -300,7 +300,11 @@ fn read_relayed(addr: &str, status: StatusCode, headers: &HeaderMap, body: Bytes
         // An answer of its own, as of a release that hands nothing on.
         None => match read(addr, status, headers, body, edit) {
             Forwarded::Elsewhere(..) => unsent("it hands nothing on".to_owned()),
-            Forwarded::Answered(Err(error)) if error.outcome() == Outcome::NotExecuted => unsent(format!("{error:?}")),
+            Forwarded::Answered(Err(error))
+                if error.outcome() == Outcome::NotExecuted && error.kind() != Kind::Internal =>
+            {
+                unsent(format!("{error:?}"))
+            }
             forwarded => forwarded,
         },
     }

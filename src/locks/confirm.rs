@@ -134,6 +134,10 @@ impl Locks {
     pub(super) async fn confirm_life(self: &Arc<Self>, life: &Arc<str>) -> Result<()> {
         let began = clock::now();
         loop {
+            // Rounds that wait may be the next life's for ever.
+            if *self.life() != **life {
+                return Err(fenced_error());
+            }
             let (locks, asked) = (Arc::clone(self), Arc::clone(life));
             // The round borrows nothing of this call: it may go on for others.
             match self.confirms.lives.join(async move { locks.read_life(asked).await }).await? {
@@ -197,7 +201,7 @@ impl Locks {
             true => *self.confirms.last.lock().unwrap_or_else(PoisonError::into_inner),
             false => hold.last_confirmed(),
         };
-        last.is_some_and(|at| at.elapsed() <= age)
+        !hold.is_over() && last.is_some_and(|at| at.elapsed() <= age)
     }
 }
 

@@ -94,6 +94,12 @@ impl Hold {
         *self.life == *life && self.epoch >= known.epoch()
     }
 
+    /// Whether a record of this version was written under it.
+    #[must_use]
+    pub fn wrote(&self, version: Version) -> bool {
+        version.epoch() == self.epoch
+    }
+
     /// The next version of the shard. Never given twice, not even when the call it was for is undone.
     #[must_use]
     pub fn next_version(&self) -> Version {

@@ -9,7 +9,7 @@ use super::route::owned_by;
 use crate::cache::Cache;
 use crate::clock;
 use crate::error::{Error, Result};
-use crate::model::{Register, Rev};
+use crate::model::{Cas, Register, Rev};
 
 /// A node whose beat stands still for so long may be killed by those whose own beats were applied meanwhile.
 pub(super) const WATCH: Duration = Duration::from_secs(3);
@@ -27,12 +27,13 @@ pub struct NodeId {
     pub format: u32,
 }
 
-/// Ends every life of this host that is still called up, and begins a new one: its row, as the first beat leaves it.
+/// Ends every life of this host that is still called up, and begins a new one: its row, as the first beat leaves it. `None`: the
+/// store does not say whether it has begun.
 ///
 /// # Errors
 /// `config` when another process has this host's name, and lives, or records are of a format that this one does not read;
 /// `store-unavailable`.
-pub(super) async fn join(cache: &Cache, id: &str, node: &NodeId, leaving: bool) -> Result<(NodeRow, Rev)> {
+pub(super) async fn join(cache: &Cache, id: &str, node: &NodeId, leaving: bool) -> Result<Option<(NodeRow, Rev)>> {
     let rows = read_up(cache).await?;
     let (own, others): (Vec<_>, Vec<_>) =
         rows.into_iter().filter(|(_, row)| row.name == node.name).partition(|(_, row)| row.addr == node.addr);
@@ -63,13 +64,20 @@ pub(super) async fn join(cache: &Cache, id: &str, node: &NodeId, leaving: bool) 
         format: node.format,
         since: clock::unix_ms(),
     };
-    change(cache, &Register::node(id), |found| found.is_none().then(|| row.clone())).await?;
+    let bytes = serde_json::to_vec(&row).map_err(|error| Error::internal(error.to_string()))?;
+    // Once: sent again, one of the two could land when the row has been removed, and call a life up that others have ended. A
+    // life whose row may come is not begun; another one is.
+    let rev = match cache.cas(&Register::node(id), None, &bytes).await {
+        Cas::Applied(rev) => rev,
+        Cas::Mismatch => return Err(Error::store("this life was ended before it had begun")),
+        Cas::Unknown(_) => return Ok(None),
+    };
     if let Err(error) = formats::check(cache, node.format).await {
         kill(cache, &Register::node(id), &node.name).await?;
         return Err(error);
     }
     let dead = || Error::store("this life was declared dead before it had begun");
-    beat(cache, id, None).await?.ok_or_else(dead)
+    beat(cache, id, (row, rev)).await?.ok_or_else(dead).map(Some)
 }
 
 /// Whether a row says that the life of this process is up which has beaten so often. A row that is gone may come back as it was
@@ -118,6 +126,8 @@ async fn kill_seen(cache: &Cache, register: &Register, seen: Option<(NodeRow, Re
 pub(super) async fn kill_still(cache: &Cache, id: &str, beat: u64, killer: &str) -> Result<bool> {
     let mut killed = None;
     let row = change(cache, &Register::node(id), |found: Option<&NodeRow>| {
+        // What another one wrote at the same time looks the same, and was only read.
+        killed = None;
         let row = found.filter(|row| row.state == NodeState::Up && row.beat <= beat)?;
         let dead = NodeRow { state: NodeState::Dead, beat: row.beat + 1, ..row.clone() };
         killed = Some(dead.clone());
@@ -132,15 +142,10 @@ pub(super) async fn kill_still(cache: &Cache, id: &str, beat: u64, killer: &str)
     Ok(is_ours)
 }
 
-/// One beat: the row as it now is, or `None` when this life is over. `last`: as the last beat left it; without one it is read.
-pub(super) async fn beat(cache: &Cache, id: &str, last: Option<(NodeRow, Rev)>) -> Result<Option<(NodeRow, Rev)>> {
-    let register = Register::node(id);
-    let beats = last.as_ref().map_or(0, |(row, _)| row.beat);
-    let found = match last {
-        None => read(cache, &register).await?,
-        last => last,
-    };
-    let after = change_seen(cache, &register, found, |found: Option<&NodeRow>| {
+/// One beat: the row as it now is, or `None` when this life is over. `last`: as the last beat left it.
+pub(super) async fn beat(cache: &Cache, id: &str, last: (NodeRow, Rev)) -> Result<Option<(NodeRow, Rev)>> {
+    let (register, beats) = (Register::node(id), last.0.beat);
+    let after = change_seen(cache, &register, Some(last), |found: Option<&NodeRow>| {
         found.filter(|row| lives(row, beats)).map(|row| NodeRow { beat: row.beat + 1, ..row.clone() })
     });
     Ok(after.await?.filter(|(row, _)| lives(row, beats)))

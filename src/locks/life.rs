@@ -8,11 +8,11 @@ use tokio::sync::OnceCell;
 
 use super::incarnation::{self, BEAT};
 use super::members::{Members, Watch, read_up};
-use super::registers::NodeRow;
+use super::registers::{NodeRow, TRY_MAX};
 use super::route::moving;
-use super::shards::Locks;
+use super::shards::{Locks, RETRY_FIRST};
 use crate::clock::{self, Random};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::Rev;
 
 /// A life, and its row as its last beat left it.
@@ -25,15 +25,33 @@ impl Locks {
             return Ok(self.life());
         }
         let mut joined = self.joined.lock().await;
-        let life = self.life();
-        if self.left.load(Relaxed) {
-            return Err(moving());
-        }
-        if joined.as_ref() != Some(&life) {
+        let give_up = clock::now() + TRY_MAX;
+        loop {
+            let life = self.life();
+            if self.left.load(Relaxed) {
+                return Err(moving());
+            }
+            if joined.as_ref() == Some(&life) {
+                return Ok(life);
+            }
             match incarnation::join(&self.cache, &life, &self.node, self.leaving.load(Relaxed)).await {
-                Ok(last) => self.note_beat(&life, last),
+                Ok(Some(last)) => {
+                    self.note_beat(&life, last);
+                    tracing::info!(incarnation = &*life, node = self.node.name, address = self.node.addr, "joined");
+                    *joined = Some(Arc::clone(&life));
+                    self.see(&read_up(&self.cache).await?);
+                    return Ok(life);
+                }
+                // Its row may stand there, or come later: what is tried next is another life.
+                Ok(None) if clock::now() < give_up => {
+                    self.renew(&life);
+                    tokio::time::sleep(RETRY_FIRST).await;
+                }
+                Ok(None) => {
+                    self.renew(&life);
+                    return Err(Error::store("the store does not say whether this life has begun"));
+                }
                 Err(error) => {
-                    // Its row may stand there, or come later: what is tried next is another life.
                     self.renew(&life);
                     if error.kind() == Kind::Config {
                         self.stop(error.clone());
@@ -41,11 +59,7 @@ impl Locks {
                     return Err(error);
                 }
             }
-            tracing::info!(incarnation = &*life, node = self.node.name, address = self.node.addr, "joined");
-            *joined = Some(Arc::clone(&life));
-            self.see(&read_up(&self.cache).await?);
         }
-        Ok(life)
     }
 
     pub(super) fn life(&self) -> Arc<str> {
@@ -109,7 +123,9 @@ impl Locks {
     /// One beat, and a look at the others: those that stand still are declared dead.
     async fn beat(self: &Arc<Self>, watch: &mut Watch) -> Result<()> {
         let life = self.joined_life().await?;
-        match incarnation::beat(&self.cache, &life, self.last_beat(&life)).await? {
+        // Another life may have begun just now.
+        let Some(last) = self.last_beat(&life) else { return Ok(()) };
+        match incarnation::beat(&self.cache, &life, last).await? {
             Some(last) => self.note_beat(&life, last),
             None => {
                 self.fenced(&life);

@@ -83,9 +83,6 @@ impl Locks {
                 tracing::warn!(?error, "the owners of shards cannot be read");
                 return;
             }
-            if let Err(error) = self.remove_remnants().await {
-                tracing::warn!(?error, "what lives have left that are over could not be removed");
-            }
         }
         let members = self.members.get();
         let me = self.life();
@@ -112,6 +109,9 @@ impl Locks {
         stream::iter(wanted).for_each_concurrent(TAKES_AT_ONCE, take).await;
         if settled {
             self.release_all(unwanted, RELEASES_AT_ONCE, "another node should have it").await;
+        }
+        if look && let Err(error) = self.remove_remnants().await {
+            tracing::warn!(?error, "what lives have left that are over could not be removed");
         }
     }
 

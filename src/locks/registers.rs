@@ -61,7 +61,7 @@ pub(super) struct ClusterRow {
 }
 
 /// How long a register that does not answer is tried.
-const TRY_MAX: Duration = Duration::from_secs(5);
+pub(super) const TRY_MAX: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A register's value, if it is there.

@@ -148,7 +148,7 @@ impl Locks {
     pub fn known_of(&self, key: &ObjectKey) -> Version {
         let seen = self.map.get(self.shard_of(key)).epoch;
         // What was seen of a later owner does not hold for what is done here before that is noticed.
-        Version::new(self.held(key).map_or(seen, |hold| hold.epoch.min(seen)), 0)
+        Version::new(self.hold(self.shard_of(key)).map_or(seen, |hold| hold.epoch.min(seen)), 0)
     }
 
     /// Whether a question of another node is one to this life, and what this node has of the object's shard is of that epoch or a

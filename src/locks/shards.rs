@@ -206,6 +206,10 @@ impl Locks {
         if *self.life() != *me {
             return Err(Error::new(Kind::WrongNode, "this node was declared dead meanwhile"));
         }
+        // It stood still while it was being taken, and was told of a later owner since.
+        if self.map.get(shard).epoch > epoch {
+            return Err(moving());
+        }
         holds[shard as usize] = Some(Arc::clone(&hold));
         let from = owner.unwrap_or("nobody");
         tracing::info!(shard, epoch, owner = &*me, from, "took a shard");

@@ -270,9 +270,10 @@ impl Host {
         let Turned { life, memory, version } = turned;
         let Some(version) = version else {
             // Nothing is to be put, and what the calls saw is settled, or sealed now; it is to be confirmed all the same.
-            let shown = match base.to_seal {
-                None => self.0.locks.confirm(hold).await.map(|()| Arc::clone(base)),
-                Some(_) => self.seal(owner, hold, base).await,
+            let shown = if base.to_seal.is_some() || may_come_late(hold, base, &calls) {
+                self.seal(owner, hold, base).await
+            } else {
+                self.0.locks.confirm(hold).await.map(|()| Arc::clone(base))
             };
             return match shown.map_err(|error| error.with_outcome(Outcome::NotExecuted)) {
                 Ok(snapshot) => {
@@ -314,6 +315,13 @@ impl Host {
             }
         }
     }
+}
+
+/// Whether what an owner before this one sent may still land, and one of the calls was among it: it was sent before, and is not told
+/// that it had no effect as long as it may have one. A put of our own makes that certain.
+fn may_come_late(hold: &Hold, base: &Snapshot, calls: &[EditCall]) -> bool {
+    let ours = base.seen.as_ref().is_some_and(|seen| hold.wrote(seen.version));
+    !ours && calls.iter().any(|call| call.frame.resent.is_some())
 }
 
 /// Answers the calls of a turn; where a call has nobody to reply to, its answer stays.

@@ -45,7 +45,8 @@ impl Keyed {
     /// The answer to a call whose key is among those of running calls.
     pub(crate) fn meets(&self, running: &[Keyed]) -> Option<Error> {
         let other = running.iter().find(|other| other.key == self.key)?;
-        Some(if other.fingerprint == self.fingerprint {
+        // Of one that was sent before only the record can say more.
+        Some(if other.fingerprint == self.fingerprint || self.resent.is_some() {
             Error::new(
                 Kind::IdempotencyKeyInUse,
                 "a call with this Idempotency-Key is running; ask again for its answer",
