@@ -12,6 +12,8 @@ use super::store::{Gate, On, Plan, Scripted, shared_memory};
 
 /// The confirm: a read of a life's row.
 const CONFIRM: &str = "node/";
+/// Confirms that may be under way at the same time.
+pub(super) const AT_ONCE: usize = 2;
 
 fn hold_confirms(store: &Scripted) -> Gate {
     let gate = Gate::shut();
@@ -96,25 +98,27 @@ async fn one_read_confirms_whatever_waits_and_nobody_joins_one_that_has_begun() 
     // Just after a beat, so that no beat reads the row meanwhile.
     tokio::time::sleep(Duration::from_millis(100)).await;
     let gate = Gate::shut();
-    store.next(On::Get, CONFIRM, Plan::After(gate.clone()));
     let (_, before) = store.reads();
-    let first = get(host, "a").sent().await;
-    gate.reached(1).await;
+    let mut first = Vec::new();
+    for number in 1..=AT_ONCE {
+        store.next(On::Get, CONFIRM, Plan::After(gate.clone()));
+        first.push(get(host, "a").sent().await);
+        gate.reached(number).await;
+        assert_eq!(store.reads().1, before + number, "one that has begun was joined");
+    }
     let mut others = Vec::new();
     for id in ["a", "b", "c"] {
         others.push(get(host, id).sent().await);
         others.push(call(host, id, "value", json!({})).sent().await);
         others.push(add(host, id, 1).sent().await);
     }
-    assert_eq!(store.reads().1, before + 1, "a second confirm began beside the first");
-    first.assert_waits();
-    others.iter().for_each(Sent::assert_waits);
+    assert_eq!(store.reads().1, before + AT_ONCE, "one more began beside them");
+    first.iter().chain(&others).for_each(Sent::assert_waits);
     gate.open();
-    first.answer().await.unwrap();
-    for other in others {
-        other.answer().await.unwrap();
+    for answer in first.into_iter().chain(others) {
+        answer.answer().await.unwrap();
     }
-    assert_eq!(store.reads().1, before + 2, "one more read for all that had come meanwhile");
+    assert_eq!(store.reads().1, before + AT_ONCE + 1, "one more read for all that had come meanwhile");
 }
 
 #[tokio::test(start_paused = true)]
@@ -125,7 +129,7 @@ async fn an_asker_that_hangs_up_in_its_confirm_holds_up_nobody() {
     add(host, "a", 1).now().await.unwrap();
     for times in 0..4 {
         let gate = Gate::shut();
-        store.next(On::Get, CONFIRM, Plan::Before(gate.clone()));
+        store.always(On::Get, CONFIRM, Plan::Before(gate.clone()));
         for _ in 0..times {
             let gone = tokio::time::timeout(Duration::from_millis(1), get(host, "a").now()).await;
             assert!(gone.is_err(), "it was answered");
