@@ -167,7 +167,7 @@ fn fill(at: &Path, but: u64) {
 /// Objects written before the room is taken, the room left then, in bytes, and what the store was doing when it failed:
 /// either the log cannot grow, or the file when the log is folded into it.
 const TURNS: [(u32, u64, &str); 3] =
-    [(5, 64 << 10, "writing failed"), (400, 512 << 10, "folding the WAL failed"), (400, 6 * MIB, "failed")];
+    [(5, 64 << 10, "writing failed"), (700, 512 << 10, "folding the WAL failed"), (700, 6 * MIB, "failed")];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_stops_the_store_and_loses_nothing_acknowledged() {
