@@ -22,6 +22,7 @@ cache = "memcached://of-file"
 accept-weak-durability = true
 allow-periodic = true
 dev = true
+confirm = "shard"
 log = "json"
 public-url = "https://file.example"
 allowed-authorities = ["http://stock.example:8080"]
@@ -91,6 +92,7 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file_and_that_over_the_def
         ("store", "STORE", "sqlite:./objectd.db", "sqlite:of-file.db", "sqlite:of-env.db", "sqlite:of-flag.db"),
         ("cache", "CACHE", "", "memcached://of-file", "redis://of-env", "redis://of-flag"),
         ("log", "LOG", "text", "json", "text", "json"),
+        ("confirm", "CONFIRM", "node", "shard", "node", "shard"),
         ("public-url", "PUBLIC_URL", "", "https://file.example", "https://env.example", "https://flag.example"),
         ("peer-tls-cert", "PEER_TLS_CERT", "", "cert-of-file.pem", "of-env.pem", "of-flag.pem"),
         ("peer-tls-key", "PEER_TLS_KEY", "", "key-of-file.pem", "of-env.pem", "of-flag.pem"),
