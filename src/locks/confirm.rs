@@ -157,8 +157,7 @@ impl Locks {
     }
 
     async fn read_life(&self, life: Arc<str>) -> Result<Confirmed> {
-        // The beats that were applied before a read begins: it shows them.
-        let is_up = asked_again(|| incarnation::is_up(&self.cache, &life, self.beats(&life))).await?;
+        let is_up = asked_again(|| incarnation::is_up(&self.cache, &life)).await?;
         Ok(if is_up { Confirmed::Up(life) } else { Confirmed::Fenced(life) })
     }
 

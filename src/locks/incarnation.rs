@@ -80,16 +80,16 @@ pub(super) async fn join(cache: &Cache, id: &str, node: &NodeId, leaving: bool) 
     beat(cache, id, (row, rev)).await?.ok_or_else(dead).map(Some)
 }
 
-/// Whether a row says that the life of this process is up which has beaten so often. A row that is gone may come back as it was
-/// before the first beat: its insert, sent again since nobody had answered it, and long under way.
+/// Whether a row says that the life of this process is up which has beaten so often, at the least. A row that says less is none that
+/// this life has left.
 fn lives(row: &NodeRow, beats: u64) -> bool {
     row.state == NodeState::Up && row.beat >= beats
 }
 
-/// Says that this life, which has beaten so often, is about to end: it should get no shards any more.
-pub(super) async fn drain(cache: &Cache, id: &str, beats: u64) -> Result<()> {
+/// Says that this life is about to end: it should get no shards any more.
+pub(super) async fn drain(cache: &Cache, id: &str) -> Result<()> {
     change(cache, &Register::node(id), |found: Option<&NodeRow>| {
-        found.filter(|row| lives(row, beats)).map(|row| NodeRow { drain: true, ..row.clone() })
+        found.filter(|row| lives(row, 1)).map(|row| NodeRow { drain: true, ..row.clone() })
     })
     .await
     .map(|_| ())
@@ -151,10 +151,10 @@ pub(super) async fn beat(cache: &Cache, id: &str, last: (NodeRow, Rev)) -> Resul
     Ok(after.await?.filter(|(row, _)| lives(row, beats)))
 }
 
-/// Whether this life, which has beaten so often, is still up, by a read.
-pub(super) async fn is_up(cache: &Cache, id: &str, beats: u64) -> Result<bool> {
+/// Whether this life is still up, by a read. It has beaten once before it confirms anything.
+pub(super) async fn is_up(cache: &Cache, id: &str) -> Result<bool> {
     let row = read::<NodeRow>(cache, &Register::node(id)).await?;
-    Ok(row.is_some_and(|(row, _)| lives(&row, beats)))
+    Ok(row.is_some_and(|(row, _)| lives(&row, 1)))
 }
 
 /// Sees to it that `owner` can confirm nothing any more, so that its shards may be taken: it is dead, or an earlier life of

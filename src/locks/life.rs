@@ -76,12 +76,6 @@ impl Locks {
         beaten.as_ref().filter(|(of, _)| **of == *life).map(|(_, last)| last.clone())
     }
 
-    /// How often this life has beaten, at the least: whoever takes shards has beaten once.
-    pub(super) fn beats(&self, life: &str) -> u64 {
-        let beaten = self.beaten.lock().unwrap_or_else(PoisonError::into_inner);
-        beaten.as_ref().filter(|(of, _)| **of == *life).map_or(1, |(_, (row, _))| row.beat)
-    }
-
     /// Another life instead of this one, unless there is one already.
     fn renew(&self, life: &str) -> bool {
         let mut current = self.life.write().unwrap_or_else(PoisonError::into_inner);
@@ -159,7 +153,7 @@ impl Locks {
     pub(super) async fn say_leaving(&self) -> Result<()> {
         self.leaving.store(true, Relaxed);
         let life = self.life();
-        incarnation::drain(&self.cache, &life, self.beats(&life)).await?;
+        incarnation::drain(&self.cache, &life).await?;
         self.see(&read_up(&self.cache).await?);
         Ok(())
     }

@@ -8,9 +8,9 @@
 //!
 //! - What was sent to change the row quotes a rev that does not come back, and is refused whenever it lands. So does the
 //!   removal, which takes away nothing but that very `dead`.
-//! - What was sent to create it quotes nothing: of an insert that was sent twice, since nobody had answered it, the other one may
-//!   land. It says that the life has not beaten yet; but who ever answered anything has, and takes no row for his own that knows
-//!   of fewer beats (`incarnation::lives`). To the others it is one more life that stands still.
+//! - What was sent to create it quotes nothing. So it is sent once, and a life begins only where that was answered `Applied`
+//!   (`incarnation::join`): what nobody answered may land, and is a row of a life that never was. To the others it is one more that
+//!   stands still. And it says that the life has not beaten yet: who ever answered anything has (`incarnation::lives`).
 //!
 //! Neither the day nor the shards are in that argument: they keep a row as long as people may ask for it.
 
