@@ -94,7 +94,7 @@ fn an_answer_without_a_confirm_is_found_out() {
 
 #[test]
 fn a_confirm_that_began_before_the_put_was_answered_is_found_out() {
-    is_found_out(Rule::ConfirmAfterTheAck, |setup| setup);
+    is_found_out_where_it_is_likely(Rule::ConfirmAfterTheAck, Mixture::late_questions);
 }
 
 #[test]
