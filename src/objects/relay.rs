@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::host::Host;
 use super::request::Request;
@@ -13,6 +14,10 @@ use super::route::{Forward, Forwarded, Peers, Routed};
 use crate::error::{Error, Kind, Outcome};
 use crate::locks::Peer;
 use crate::model::{ObjectKey, Version};
+
+/// When an owner is gone, who was to hand a question on to it sees it with its next look, a second later at most, and says what came
+/// of the question.
+const RELAY_TOLD: Duration = Duration::from_millis(1500);
 
 /// What came of questions to other nodes so far.
 #[derive(Debug, Default)]
@@ -89,7 +94,7 @@ impl Host {
         let sent = Arc::default();
         let asked =
             Forward { key: key.clone(), op, conditions, idempotency_key, deadline, freshness, trace, way, sent };
-        let forwarded = peers.ask(&owner, asked).await;
+        let forwarded = self.ask(peers, &owner, &owner, asked).await;
         self.0.forwards.direct.add(&forwarded);
         if let Forwarded::Elsewhere(owner, epoch) = &forwarded {
             self.0.locks.learn(&key, owner.as_deref(), *epoch);
@@ -152,8 +157,13 @@ impl Host {
             // An answer that is there counts.
             biased;
             forwarded = peers.ask(at, asked) => forwarded,
-            // Whatever it did, no answer of its will come.
-            () = self.0.locks.gone(&owner.id) => {
+            // Whatever it did, no answer of its will come. Who hands it on sees that too, and knows whether he had sent it.
+            () = async {
+                self.0.locks.gone(&owner.id).await;
+                if at.id != owner.id {
+                    tokio::time::sleep(RELAY_TOLD).await;
+                }
+            } => {
                 let gone = Error::new(Kind::WrongNode, "the node that was asked is gone");
                 if sent.load(Ordering::Acquire) { Forwarded::Lost(gone) } else { Forwarded::Unsent(gone) }
             }
