@@ -78,11 +78,9 @@ impl Locks {
     }
 
     async fn sweep_once(&self, look: bool, settled: bool) {
-        if look {
-            if let Err(error) = self.map.refresh(&self.cache).await {
-                tracing::warn!(?error, "the owners of shards cannot be read");
-                return;
-            }
+        if look && let Err(error) = self.map.refresh(&self.cache).await {
+            tracing::warn!(?error, "the owners of shards cannot be read");
+            return;
         }
         let members = self.members.get();
         let me = self.life();
