@@ -38,9 +38,9 @@ pub(super) enum Confirmed {
 /// A read that several wait for: what it found, or why the store does not say.
 type Round<T> = Shared<BoxFuture<'static, Result<T>>>;
 
-/// Reads of one row under way at the same time. With one, an answer waits for what is left of it and then for its own: twice as
-/// long as the store takes, where many callers ask for warm objects. With two it is half of that, for twice as many small
-/// reads.
+/// Reads of one row under way at the same time. With one, an answer waits for what is left of it and then for its own: up to twice
+/// as long as the store takes, where many callers ask for warm objects. With two the next one begins sooner, for twice as many
+/// small reads.
 const AT_ONCE: usize = 2;
 
 /// Shares reads among those who wait for one.

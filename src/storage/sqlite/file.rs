@@ -18,8 +18,8 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// After a burst the WAL is cut back to this, in bytes.
 const WAL_BYTES_KEPT: i64 = 64 << 20;
 /// The page of a new file, in bytes; a file keeps the page it was made with. A commit of many small objects writes a page for
-/// each of them: half of SQLite's default writes, copies and checks half as many bytes (+6 % adds of counters; 1,024 gave +9 %,
-/// but takes more pages, and more calls of the system, for a record of a few KiB).
+/// each of them: half of SQLite's default writes, copies and checks half as many bytes. Smaller ones take more pages, and more
+/// calls of the system, for a record of a few KiB.
 const PAGE_BYTES: i64 = 2048;
 /// The writer's page cache, in KiB.
 const CACHE_KIB: i64 = 16 << 10;
