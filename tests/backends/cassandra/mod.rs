@@ -6,6 +6,7 @@ mod kit;
 mod lists;
 mod outcomes;
 mod refusals;
+mod registers;
 mod tls;
 mod wire;
 pub(super) mod world;
