@@ -47,7 +47,7 @@ fn one_node_of_cassandra_that_stands_still_or_is_killed_is_not_missed() {
         cluster.sleep(0, 3_000);
         drop(frozen);
         if killed {
-            node.restart(task);
+            cluster.load.slowly(|| node.restart(task));
         }
         if let Some(at) = victim {
             cluster.start(at);

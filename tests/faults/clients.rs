@@ -20,6 +20,8 @@ const HOT: u64 = 4;
 const WARM: u64 = 30;
 /// How long a call with a key is asked again.
 const AGAIN_MAX: Duration = Duration::from_secs(90);
+/// Between two calls of a client while something has to get on beside them.
+const SLOWLY: Duration = Duration::from_millis(500);
 /// The deadline of a call.
 const TIMEOUT: &str = "request-timeout: 4\r\n";
 /// Half of them give up soon after a deadline; the others wait for whatever may still come.
@@ -41,6 +43,8 @@ pub struct Load {
     seen: Mutex<Option<Vec<Seen>>>,
     /// Held by a client while it calls.
     calling: RwLock<()>,
+    /// Whether they take their time.
+    slow: AtomicBool,
     over: AtomicBool,
     answered: AtomicU64,
     not_executed: AtomicU64,
@@ -60,6 +64,7 @@ impl Load {
             any: AtomicBool::new(false),
             seen: Mutex::default(),
             calling: RwLock::default(),
+            slow: AtomicBool::new(false),
             over: AtomicBool::new(false),
             answered: AtomicU64::new(0),
             not_executed: AtomicU64::new(0),
@@ -140,6 +145,14 @@ impl Load {
     /// While this is held nobody calls.
     pub fn quiet(&self) -> std::sync::RwLockWriteGuard<'_, ()> {
         self.calling.write().unwrap()
+    }
+
+    /// Meanwhile the clients call seldom: what starts beside them would not get on on few processors.
+    pub fn slowly<T>(&self, meanwhile: impl FnOnce() -> T) -> T {
+        self.slow.store(true, Ordering::SeqCst);
+        let done = meanwhile();
+        self.slow.store(false, Ordering::SeqCst);
+        done
     }
 
     /// Starts the clients.
@@ -228,6 +241,9 @@ impl Caller {
                 _ => self.add(&id, keyed.as_deref()),
             }
             drop(calling);
+            if load.slow.load(Ordering::SeqCst) {
+                thread::sleep(SLOWLY);
+            }
         }
     }
 

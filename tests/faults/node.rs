@@ -32,7 +32,7 @@ fn one_node_of_the_store_that_stands_still_or_is_killed_is_not_missed() {
             node.kill();
             run.fault("a node of Cassandra killed");
             run.answers(100, BACK, "nothing is answered while one node is gone");
-            node.restart(task);
+            run.load.slowly(|| node.restart(task));
         }
         run.answers(100, BACK, "nothing is answered with all nodes again");
         run.look();
