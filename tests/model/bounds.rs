@@ -11,6 +11,7 @@ pub struct Bounds {
     pub epochs: u8,
     /// Calls, by kind. At most four together.
     pub adds: u8,
+    pub add_ifs: u8,
     pub gets: u8,
     pub fails: u8,
     pub deletes: u8,
@@ -65,6 +66,7 @@ const BASE: Bounds = Bounds {
     nodes: 2,
     epochs: 2,
     adds: 1,
+    add_ifs: 0,
     gets: 1,
     fails: 0,
     deletes: 0,

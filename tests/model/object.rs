@@ -1,6 +1,6 @@
 //! A node's work on the object: what the owner of the shard does with the record, by `protocol.md` R3, R4, R6, R12, R13.
 
-use crate::node::{Active, Found, Hold, Protocol, active, calls_left, calls_of, is_open};
+use crate::node::{Active, Found, Hold, Protocol, active, calls_left, calls_of, is_keyed, is_open};
 use crate::properties::{answer, answer_not_executed, is_edit};
 use crate::rules::Rule;
 use crate::steps::{Batch, Step};
@@ -237,7 +237,8 @@ impl Protocol {
         if calls_of(from, node).any(|call| from.calls[call as usize].stage == Stage::Queued) {
             batches.push(Batch::Waiting);
         }
-        batches.extend([Kind::Add, Kind::Fail, Kind::Delete].into_iter().filter(|kind| new(*kind) > 0).map(Batch::One));
+        let edits = [Kind::Add, Kind::AddIf, Kind::Fail, Kind::Delete];
+        batches.extend(edits.into_iter().filter(|kind| new(*kind) > 0).map(Batch::One));
         if self.bounds.batch > 1 && new(Kind::Add) > 1 {
             batches.push(Batch::Two(Kind::Add, Kind::Add));
         }
@@ -337,7 +338,7 @@ impl Protocol {
         if !is_edit(its.kind) {
             return Some(copy.reply());
         }
-        let keyed = self.bounds.keyed && its.kind == Kind::Add;
+        let keyed = self.bounds.keyed && is_keyed(its.kind);
         let found = copy.kept.filter(|kept| kept.call == call && self.keeps(Rule::HorizonOfTheTimed));
         if let Some(kept) = found {
             return Some(kept.reply);
@@ -348,6 +349,9 @@ impl Protocol {
         };
         if asks && copy.horizon >= its.quote {
             return None;
+        }
+        if its.kind == Kind::AddIf && its.again {
+            return Some(copy.reply());
         }
         let version = self.next_version(world, node, copy.version);
         let deleted = its.kind == Kind::Delete;
