@@ -262,7 +262,7 @@ impl Protocol {
     }
 
     /// All calls of the turn on one working copy, then one put. A turn that changes nothing joins the next confirm; it must
-    /// wait for the seal. Whether the turn can be run now.
+    /// wait for the seal, and is one itself where a call of it may still come late. Whether the turn can be run now.
     fn turn(&self, world: &mut World, node: u8, batch: Batch) -> bool {
         let mut run: Vec<u8> =
             calls_of(world, node).filter(|call| world.calls[*call as usize].stage == Stage::Queued).collect();
@@ -292,8 +292,11 @@ impl Protocol {
             }
         }
         if copy == base {
-            replies.iter().for_each(|(call, reply)| self.settled(world, node, *call, *reply));
-            return !seal;
+            if seal || !self.may_come_late(world, node, &base, &replies) {
+                replies.iter().for_each(|(call, reply)| self.settled(world, node, *call, *reply));
+                return !seal;
+            }
+            copy.version = self.next_version(world, node, base.version);
         }
         for (call, mut reply) in replies {
             let its = &mut world.calls[call as usize];
@@ -304,6 +307,13 @@ impl Protocol {
         }
         self.put(world, node, copy);
         true
+    }
+
+    /// R12: whether a put of an owner before this one may still land, and one of the calls was in it.
+    fn may_come_late(&self, world: &World, node: u8, base: &Record, replies: &[(u8, Reply)]) -> bool {
+        let ours = base.version.epoch() == world.nodes[node as usize].hold.expect("a hold").epoch;
+        let was_sent = |(call, _): &(u8, Reply)| world.calls[*call as usize].again;
+        !ours && replies.iter().any(was_sent) && self.keeps(Rule::FailureOverAnOwnRecord)
     }
 
     /// A keyed call is sent, and slow. Its sender does not wait: he sends it again.
