@@ -11,6 +11,7 @@ pub struct Bounds {
     pub epochs: u8,
     /// Calls, by kind. At most four together.
     pub adds: u8,
+    pub add_ifs: u8,
     pub gets: u8,
     pub fails: u8,
     pub deletes: u8,
@@ -65,6 +66,7 @@ const BASE: Bounds = Bounds {
     nodes: 2,
     epochs: 2,
     adds: 1,
+    add_ifs: 0,
     gets: 1,
     fails: 0,
     deletes: 0,
@@ -139,3 +141,18 @@ pub const CACHE: Bounds = Bounds { name: "cache", adds: 2, gets: 1, evictions: 2
 
 /// R12: a first sending that comes after the second.
 pub const STRAGGLER: Bounds = Bounds { name: "straggler", retries: 1, drops: 0, stragglers: 1, ..KEYS };
+
+/// R12: a call that fails when it is sent again, while its first sending's put may still land.
+pub const FAILURE: Bounds = Bounds { name: "failure", adds: 0, add_ifs: 1, gets: 2, evictions: 1, ..KEYS };
+
+/// The same on a store that checks the version before, beside another edit. There an owner gives a put up only with its
+/// Hold, so none is dropped.
+pub const FAILURE_CONDITIONAL: Bounds = Bounds {
+    name: "failure, conditional",
+    store: Store::Conditional,
+    adds: 1,
+    gets: 1,
+    drops: 0,
+    refusals: 1,
+    ..FAILURE
+};

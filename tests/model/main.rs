@@ -25,6 +25,7 @@
 //! | the horizon, when keys are forgotten by count; by time | [`KEYS_CONDITIONAL`] |
 //! | a keyed call runs under no earlier epoch than it was sent for (not in §9) | [`KEYS_CONDITIONAL`] |
 //! | the horizon asked for first sendings too (not in §9) | [`STRAGGLER`] |
+//! | an own record under the failure of a second sending (not in §9) | [`FAILURE`], [`FAILURE_CONDITIONAL`] |
 //! | keys outlive the object | [`DELETION`] |
 //! | an ETag for each call, not for the turn | [`TURNS`] |
 //! | L2 entry by version, not by age or presence | [`CACHE`] |
@@ -46,8 +47,8 @@ mod steps;
 mod world;
 
 use bounds::{
-    Bounds, CACHE, CONFIRM, DELETION, KEYS, KEYS_CONDITIONAL, RELEASE, RELEASE_CONDITIONAL, REMOVED, REMOVED_LATE,
-    SEAL, SEAL_REPAIRED, STRAGGLER, TURNS, UNSETTLED, VERSIONS,
+    Bounds, CACHE, CONFIRM, DELETION, FAILURE, FAILURE_CONDITIONAL, KEYS, KEYS_CONDITIONAL, RELEASE,
+    RELEASE_CONDITIONAL, REMOVED, REMOVED_LATE, SEAL, SEAL_REPAIRED, STRAGGLER, TURNS, UNSETTLED, VERSIONS,
 };
 use explore::explore;
 use node::Protocol;
@@ -95,6 +96,8 @@ models! {
     to_keyed_calls: KEYS;
     to_keyed_calls_on_a_conditional_store: KEYS_CONDITIONAL;
     to_keyed_calls_whose_first_sending_comes_last: STRAGGLER;
+    to_calls_that_fail_when_sent_again: FAILURE;
+    to_calls_that_fail_when_sent_again_on_a_conditional_store: FAILURE_CONDITIONAL;
     over_a_deletion: DELETION;
     within_a_turn: TURNS;
     with_a_cache_that_lies: CACHE;
@@ -129,6 +132,8 @@ broken! {
     the_horizon_of_keys_forgotten_by_time: HorizonOfTheTimed in KEYS_CONDITIONAL;
     the_refusal_of_calls_for_a_later_epoch: CallsForTheirEpoch in KEYS_CONDITIONAL;
     the_horizon_for_first_sendings: HorizonForFirstSendings in STRAGGLER;
+    an_own_record_under_a_failure: FailureOverAnOwnRecord in FAILURE;
+    an_own_record_under_a_failure_on_a_conditional_store: FailureOverAnOwnRecord in FAILURE_CONDITIONAL;
     keys_that_outlive_the_object: KeysOutliveTheObject in DELETION;
     an_etag_for_each_call: TagForEachCall in TURNS;
     the_version_of_a_cached_entry: CacheByVersion in CACHE;

@@ -113,7 +113,7 @@ impl Protocol {
             Stage::Unknown => is_open(call) && world.spent.retries < self.bounds.retries,
             Stage::None | Stage::Answered | Stage::NotExecuted => false,
         };
-        let kinds = [Kind::Add, Kind::Get, Kind::Fail, Kind::Delete];
+        let kinds = [Kind::Add, Kind::AddIf, Kind::Get, Kind::Fail, Kind::Delete];
         !world.calls.iter().any(waits) && kinds.iter().all(|kind| calls_left(world, &self.bounds, *kind) == 0)
     }
 
@@ -403,13 +403,19 @@ pub fn calls_of(world: &World, node: u8) -> impl Iterator<Item = u8> + use<> {
 
 /// Whether a keyed call may be sent again: nobody has told its caller anything yet.
 pub fn is_open(call: &Call) -> bool {
-    call.kind == Kind::Add && matches!(call.stage, Stage::Written | Stage::Early | Stage::Settled | Stage::Unknown)
+    is_keyed(call.kind) && matches!(call.stage, Stage::Written | Stage::Early | Stage::Settled | Stage::Unknown)
+}
+
+/// Whether calls of this kind have keys, where any have.
+pub fn is_keyed(kind: Kind) -> bool {
+    matches!(kind, Kind::Add | Kind::AddIf)
 }
 
 /// How many calls of this kind are still to be sent.
 pub fn calls_left(world: &World, bounds: &Bounds, kind: Kind) -> u8 {
     let most = match kind {
         Kind::Add => bounds.adds,
+        Kind::AddIf => bounds.add_ifs,
         Kind::Get => bounds.gets,
         Kind::Fail => bounds.fails,
         Kind::Delete => bounds.deletes,

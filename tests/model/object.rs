@@ -1,6 +1,6 @@
 //! A node's work on the object: what the owner of the shard does with the record, by `protocol.md` R3, R4, R6, R12, R13.
 
-use crate::node::{Active, Found, Hold, Protocol, active, calls_left, calls_of, is_open};
+use crate::node::{Active, Found, Hold, Protocol, active, calls_left, calls_of, is_keyed, is_open};
 use crate::properties::{answer, answer_not_executed, is_edit};
 use crate::rules::Rule;
 use crate::steps::{Batch, Step};
@@ -237,7 +237,8 @@ impl Protocol {
         if calls_of(from, node).any(|call| from.calls[call as usize].stage == Stage::Queued) {
             batches.push(Batch::Waiting);
         }
-        batches.extend([Kind::Add, Kind::Fail, Kind::Delete].into_iter().filter(|kind| new(*kind) > 0).map(Batch::One));
+        let edits = [Kind::Add, Kind::AddIf, Kind::Fail, Kind::Delete];
+        batches.extend(edits.into_iter().filter(|kind| new(*kind) > 0).map(Batch::One));
         if self.bounds.batch > 1 && new(Kind::Add) > 1 {
             batches.push(Batch::Two(Kind::Add, Kind::Add));
         }
@@ -261,7 +262,7 @@ impl Protocol {
     }
 
     /// All calls of the turn on one working copy, then one put. A turn that changes nothing joins the next confirm; it must
-    /// wait for the seal. Whether the turn can be run now.
+    /// wait for the seal, and is one itself where a call of it may still come late. Whether the turn can be run now.
     fn turn(&self, world: &mut World, node: u8, batch: Batch) -> bool {
         let mut run: Vec<u8> =
             calls_of(world, node).filter(|call| world.calls[*call as usize].stage == Stage::Queued).collect();
@@ -291,8 +292,11 @@ impl Protocol {
             }
         }
         if copy == base {
-            replies.iter().for_each(|(call, reply)| self.settled(world, node, *call, *reply));
-            return !seal;
+            if seal || !self.may_come_late(world, node, &base, &replies) {
+                replies.iter().for_each(|(call, reply)| self.settled(world, node, *call, *reply));
+                return !seal;
+            }
+            copy.version = self.next_version(world, node, base.version);
         }
         for (call, mut reply) in replies {
             let its = &mut world.calls[call as usize];
@@ -303,6 +307,13 @@ impl Protocol {
         }
         self.put(world, node, copy);
         true
+    }
+
+    /// R12: whether a put of an owner before this one may still land, and one of the calls was in it.
+    fn may_come_late(&self, world: &World, node: u8, base: &Record, replies: &[(u8, Reply)]) -> bool {
+        let ours = base.version.epoch() == world.nodes[node as usize].hold.expect("a hold").epoch;
+        let was_sent = |(call, _): &(u8, Reply)| world.calls[*call as usize].again;
+        !ours && replies.iter().any(was_sent) && self.keeps(Rule::FailureOverAnOwnRecord)
     }
 
     /// A keyed call is sent, and slow. Its sender does not wait: he sends it again.
@@ -337,7 +348,7 @@ impl Protocol {
         if !is_edit(its.kind) {
             return Some(copy.reply());
         }
-        let keyed = self.bounds.keyed && its.kind == Kind::Add;
+        let keyed = self.bounds.keyed && is_keyed(its.kind);
         let found = copy.kept.filter(|kept| kept.call == call && self.keeps(Rule::HorizonOfTheTimed));
         if let Some(kept) = found {
             return Some(kept.reply);
@@ -348,6 +359,9 @@ impl Protocol {
         };
         if asks && copy.horizon >= its.quote {
             return None;
+        }
+        if its.kind == Kind::AddIf && its.again {
+            return Some(copy.reply());
         }
         let version = self.next_version(world, node, copy.version);
         let deleted = its.kind == Kind::Delete;

@@ -12,7 +12,7 @@
 
 use std::fmt;
 
-use crate::world::{CALLS, Kind, Reply, Stage, World};
+use crate::world::{CALLS, Kind, Reply, Stage, Sum, World};
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Broken {
@@ -67,9 +67,18 @@ fn judge(world: &World, call: u8, reply: Reply) -> Option<Broken> {
     if !sum.holds(world.calls[call as usize].floor) {
         return Some(Broken::Lost { call });
     }
+    let kind = world.calls[call as usize].kind;
+    if has_failed(kind, call, sum) && world.answered.has(call) {
+        return Some(Broken::Executed { call });
+    }
     for other in (0..CALLS as u8).filter(|other| *other != call) {
         let its = &world.calls[other as usize];
-        if sum.has(other) && its.stage == Stage::NotExecuted {
+        let was_told_so = match its.stage {
+            Stage::NotExecuted => true,
+            Stage::Answered => has_failed(its.kind, other, its.reply.sum),
+            _ => false,
+        };
+        if sum.has(other) && was_told_so {
             return Some(Broken::Executed { call: other });
         }
         if sum.has(other) && !sum.holds(its.floor) {
@@ -83,13 +92,14 @@ fn judge(world: &World, call: u8, reply: Reply) -> Option<Broken> {
             return Some(of_two);
         }
         // An edit is in just those histories that go on from its own.
-        if is_edit(its.kind) && sum.has(other) != sum.holds(its.reply.sum) {
+        let (its_change, change) = (has_changed(its.kind, other, its.reply.sum), has_changed(kind, call, sum));
+        if its_change && sum.has(other) != sum.holds(its.reply.sum) {
             return Some(of_two);
         }
-        if is_edit(world.calls[call as usize].kind) && its.reply.sum.has(call) != its.reply.sum.holds(sum) {
+        if change && its.reply.sum.has(call) != its.reply.sum.holds(sum) {
             return Some(of_two);
         }
-        if is_edit(its.kind) && is_edit(world.calls[call as usize].kind) && its.reply.sum == sum {
+        if its_change && change && its.reply.sum == sum {
             return Some(of_two);
         }
         if (its.reply.tag == reply.tag) != (its.reply.sum == sum) {
@@ -100,12 +110,22 @@ fn judge(world: &World, call: u8, reply: Reply) -> Option<Broken> {
 }
 
 pub fn is_edit(kind: Kind) -> bool {
-    matches!(kind, Kind::Add | Kind::Delete)
+    matches!(kind, Kind::Add | Kind::AddIf | Kind::Delete)
+}
+
+/// Whether a call that is answered with this sum is told that it took effect.
+fn has_changed(kind: Kind, call: u8, sum: Sum) -> bool {
+    is_edit(kind) && sum.has(call)
+}
+
+/// Whether it is told that it has no effect and will have none, and what it saw instead.
+fn has_failed(kind: Kind, call: u8, sum: Sum) -> bool {
+    is_edit(kind) && !sum.has(call)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{answer, is_edit};
+    use super::{answer, has_failed, is_edit};
     use crate::world::{CALLS, Call, Kind, Reply, Stage, Sum, Version, World};
 
     /// A history as it grows: when each call was sent and answered.
@@ -131,7 +151,8 @@ mod tests {
             |call: &u8| !is_placed(*call) && calls().all(|one| is_placed(one) || !answered_before(one, *call));
         calls().filter(may_be_next).any(|call| {
             let its = &history.world.calls[call as usize];
-            let after = if is_edit(its.kind) { sum.with(call) } else { sum };
+            let fails = is_answered(call) && has_failed(its.kind, call, its.reply.sum);
+            let after = if is_edit(its.kind) && !fails { sum.with(call) } else { sum };
             (!is_answered(call) || its.reply.sum == after) && has_an_order(history, placed | 1 << call, after)
         })
     }
@@ -159,7 +180,8 @@ mod tests {
                 let is_sum = (0..sent as u8)
                     .filter(|other| set >> other & 1 == 1)
                     .all(|other| edits().any(|edit| edit == other));
-                if !is_sum || is_edit(kinds[call]) && set >> call & 1 == 0 {
+                let fails = is_edit(kinds[call]) && set >> call & 1 == 0;
+                if !is_sum || fails && kinds[call] != Kind::AddIf {
                     continue;
                 }
                 let sum = edits().filter(|edit| set >> edit & 1 == 1).fold(Sum::default(), Sum::with);
@@ -180,7 +202,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_judged_as_if_every_order_had_been_tried() {
-        let (add, get) = (Kind::Add, Kind::Get);
+        let (add, add_if, get) = (Kind::Add, Kind::AddIf, Kind::Get);
         let mut seen = (0, 0);
         for kinds in [
             [add, add, get, get],
@@ -188,6 +210,8 @@ mod tests {
             [get, add, get, add],
             [add, get, get, add],
             [add, add, add, get],
+            [add_if, add, get, get],
+            [add, get, add_if, add_if],
         ] {
             go_on(History::default(), &kinds, &mut seen);
         }

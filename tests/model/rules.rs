@@ -44,6 +44,9 @@ pub enum Rule {
     /// R12. Without: the horizon is asked for second sendings alone, and a first one that comes after the second was run and
     /// forgotten runs too. Not in §9: this model found it. A first sending must say as well what it knew before.
     HorizonForFirstSendings,
+    /// R12. Without: a call that was sent before, and fails now, is told so though its first sending's put may still land: its
+    /// owner has put nothing over it. Not in §9.
+    FailureOverAnOwnRecord,
     /// R13. Without: *dedup dropped with the object*.
     KeysOutliveTheObject,
     /// §2. Without: *one ETag per turn*.

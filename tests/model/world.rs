@@ -157,6 +157,9 @@ pub struct Put {
 pub enum Kind {
     #[default]
     Add,
+    /// An addition under a condition that holds when it is first sent. When it is sent again it does not: then the call
+    /// fails, unless its first time is remembered, and says what it saw and that it has no effect.
+    AddIf,
     /// An edit that looks at the state and answers its own error: writes nothing, tells what it saw.
     Fail,
     Get,
