@@ -141,7 +141,12 @@ impl Host {
                 // The put of a plain turn is the seal. Readers need one before, and an async edit may tell others.
                 if base.to_seal.is_some() && calls.first().is_none_or(EditCall::is_async) {
                     base = match self.seal(&owner, &hold, &base).await {
-                        Ok(sealed) => sealed,
+                        Ok(Some(sealed)) => sealed,
+                        Ok(None) => {
+                            owner.put_back(calls);
+                            moved = true;
+                            continue 'activation;
+                        }
                         Err(error) => {
                             owner.put_back(calls);
                             return owner.fail(&error.with_outcome(Outcome::NotExecuted));
@@ -211,17 +216,17 @@ impl Host {
     }
 
     /// Puts a record of an earlier epoch back under this one (rule R3), so that no late put of an earlier owner shadows it,
-    /// and publishes it.
-    async fn seal(&self, owner: &Owner, hold: &Arc<Hold>, base: &Snapshot) -> Result<Arc<Snapshot>> {
+    /// and publishes it. `None`: such a put has landed meanwhile, and is to be loaded.
+    async fn seal(&self, owner: &Owner, hold: &Arc<Hold>, base: &Snapshot) -> Result<Option<Arc<Snapshot>>> {
         let key = owner.key();
         let version = hold.next_version();
         let record = Snapshot::record(base.life.as_ref(), &base.memory, version, self.0.locks.format());
         match self.0.locks.commit(hold, key, base.seen.as_ref(), &record).await {
             Commit::Done(rev) => {
                 let (life, memory) = (base.life.clone(), Arc::clone(&base.memory));
-                Ok(self.publish(owner, hold, base, Snapshot::of(version, rev, life, memory)))
+                Ok(Some(self.publish(owner, hold, base, Snapshot::of(version, rev, life, memory))))
             }
-            Commit::Moved => Err(Error::store("the object moved while it was sealed").with_key(key)),
+            Commit::Moved => Ok(None),
             Commit::Refused(error) | Commit::Unknown(error) => Err(error),
         }
     }
@@ -270,16 +275,17 @@ impl Host {
         let Turned { life, memory, version } = turned;
         let Some(version) = version else {
             // Nothing is to be put, and what the calls saw is settled, or sealed now; it is to be confirmed all the same.
-            let shown = if base.to_seal.is_some() || may_come_late(hold, base, &calls) {
+            let shown = if base.to_seal.is_some() || (self.0.locks.is_shared() && may_come_late(hold, base, &calls)) {
                 self.seal(owner, hold, base).await
             } else {
-                self.0.locks.confirm(hold).await.map(|()| Arc::clone(base))
+                self.0.locks.confirm(hold).await.map(|()| Some(Arc::clone(base)))
             };
             return match shown.map_err(|error| error.with_outcome(Outcome::NotExecuted)) {
-                Ok(snapshot) => {
+                Ok(Some(snapshot)) => {
                     release(owner, calls, answers);
                     Settled::Published(snapshot)
                 }
+                Ok(None) => again(key, calls, answers),
                 Err(error) => over(&error, error.clone(), owner, calls, answers),
             };
         };
@@ -290,16 +296,7 @@ impl Host {
                 release(owner, calls, answers);
                 Settled::Published(snapshot)
             }
-            Commit::Moved => {
-                answers.clear();
-                // A plain edit runs again unseen. One that has told other objects of it would tell them twice.
-                let (told, again): (Vec<_>, Vec<_>) = calls.into_iter().partition(|call| call.frame.has_called_edit());
-                for call in told {
-                    let undone = "the call was undone here; what it asked of other objects may have happened";
-                    call.answer(Err(Error::new(Kind::OutcomeUnknown, undone).with_key(key)));
-                }
-                Settled::Moved(again)
-            }
+            Commit::Moved => again(key, calls, answers),
             Commit::Refused(error) => {
                 let error = error.with_outcome(Outcome::NotExecuted);
                 let over = over(&error, error.clone(), owner, calls, answers);
@@ -317,11 +314,24 @@ impl Host {
     }
 }
 
-/// Whether what an owner before this one sent may still land, and one of the calls was among it: it was sent before, and is not told
-/// that it had no effect as long as it may have one. A put of our own makes that certain.
+/// Lets the calls of a turn run again on what another owner has put meanwhile. A plain edit runs again unseen; one that has told other
+/// objects of it would tell them twice.
+fn again(key: &ObjectKey, calls: Vec<EditCall>, answers: &mut Vec<Answered>) -> Settled {
+    answers.clear();
+    let (told, again): (Vec<_>, Vec<_>) = calls.into_iter().partition(|call| call.frame.has_called_edit());
+    for call in told {
+        let undone = "the call was undone here; what it asked of other objects may have happened";
+        call.answer(Err(Error::new(Kind::OutcomeUnknown, undone).with_key(key)));
+    }
+    Settled::Moved(again)
+}
+
+/// Whether what an owner before this one sent may still land, and one of the calls may have been in it: one with a key may have been sent
+/// before, by another node or by its caller, and is not told that it failed as long as its first sending may yet take effect. A put of
+/// our own makes certain that it cannot.
 fn may_come_late(hold: &Hold, base: &Snapshot, calls: &[EditCall]) -> bool {
     let ours = base.seen.as_ref().is_some_and(|seen| hold.wrote(seen.version));
-    !ours && calls.iter().any(|call| call.frame.resent.is_some())
+    !ours && calls.iter().any(|call| call.keyed.is_some())
 }
 
 /// Answers the calls of a turn; where a call has nobody to reply to, its answer stays.

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::caller::*;
 use super::ordered::Ordered;
-use super::store::{Gate, On, Plan, Scripted};
+use super::store::{Gate, On, Plan, Scripted, shared_memory};
 
 /// What an owner before this left.
 struct Left {
@@ -214,4 +214,55 @@ async fn the_put_of_an_edit_settles_an_object_whose_last_put_was_lost() {
     host.forget();
     assert_eq!(value(&get(host, "a").now().await), 3);
     assert_eq!(store.puts("a").len(), puts + 1, "it was settled, and is sealed all the same");
+}
+
+/// The first sending of a keyed call may have been under way when its caller gave up, whoever sent it: a later one is told that it
+/// failed when nothing of an owner before this one can land any more, on a store that orders puts and on one that compares.
+#[tokio::test(start_paused = true)]
+async fn what_a_keyed_call_was_told_of_its_failure_stays_so() {
+    for inner in [Ordered::store(), shared_memory()] {
+        let first = Scripted::over(Arc::clone(&inner));
+        let old = service(&first).await;
+        first.always(On::Put, "a", Plan::LostUntilLater);
+        let _lost = add(old.host(), "a", 50).key("k").sent().await;
+        let store = Scripted::over(inner);
+        let service = service(&store).await;
+        let host = service.host();
+        let refused = failure(&call(host, "a", "refuse", json!({ "by": 1 })).now().await);
+        assert_eq!(
+            (refused.1, store.puts("a").len()),
+            (Outcome::NotExecuted, 0),
+            "one without a key had no first sending"
+        );
+        assert_eq!(failure(&call(host, "a", "refuse", json!({ "by": 1 })).key("r").now().await), refused);
+        first.land().await;
+        host.forget();
+        assert_eq!(
+            failure(&get(host, "a").now().await).0,
+            Kind::ObjectNotFound,
+            "a call took effect after it had failed"
+        );
+    }
+}
+
+/// On a store that compares, the late put may be there first: then the calls run again upon it.
+#[tokio::test(start_paused = true)]
+async fn a_seal_that_comes_after_a_late_put_has_the_calls_run_again() {
+    let inner = shared_memory();
+    let first = Scripted::over(Arc::clone(&inner));
+    let old = service(&first).await;
+    first.always(On::Put, "a", Plan::LostUntilLater);
+    let _lost = add(old.host(), "a", 50).key("k").sent().await;
+    let store = Scripted::over(inner);
+    let service = service(&store).await;
+    let host = service.host();
+    let refused = failure(&call(host, "b", "refuse", json!({ "by": 1 })).now().await);
+    let gate = Gate::shut();
+    store.next(On::Put, "a", Plan::Before(gate.clone()));
+    let answer = call(host, "a", "refuse", json!({ "by": 1 })).key("r").sent().await;
+    gate.reached(1).await;
+    first.land().await;
+    gate.open();
+    assert_eq!(failure(&answer.answer().await), refused);
+    assert_eq!(value(&get(host, "a").now().await), 50);
 }
