@@ -3,9 +3,10 @@
 //! Their order follows what they build: everything that only checks comes first and shares its artefacts, then what the
 //! tests build, which the crash test uses again, then the fuzz targets, which need a build of their own.
 
-use std::fs;
+use std::num::NonZero;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use std::{env, fs, thread};
 
 use anyhow::{Context, Result};
 
@@ -156,6 +157,11 @@ fn tidy(_quick: bool) -> Result<Tally> {
 
 fn tests(quick: bool) -> Result<Tally> {
     let mut command = cargo(&format!("{TESTS} --no-fail-fast"));
+    // They wait for servers and for faults to pass more than they compute.
+    if env::var_os("RUST_TEST_THREADS").is_none() {
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        command.env("RUST_TEST_THREADS", (2 * processors).to_string());
+    }
     // Where servers can be had, a test that finds none has failed.
     if stack::required() && !quick {
         command.env("REQUIRE_BACKENDS", "1");
