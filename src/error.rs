@@ -320,10 +320,11 @@ impl Error {
         self.0.outcome
     }
 
-    /// Whether the same call may succeed when it is sent again.
+    /// Whether the same call may succeed when it is sent again; of a method's own error, whether its status says so (429 and
+    /// 503).
     #[must_use]
     pub fn retryable(&self) -> bool {
-        self.0.kind.retryable()
+        self.0.kind.retryable() || self.method().is_some_and(|own| matches!(own.status, 429 | 503))
     }
 
     /// What the method's own enum decided, if it was the method that failed.

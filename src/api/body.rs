@@ -43,8 +43,10 @@ where
         return Err(Error::new(Kind::UnsupportedMediaType, what).into());
     }
     let types: &[&str] = if merge_patch { &["application/merge-patch+json", JSON] } else { &[JSON] };
-    if head.content_type.is_some_and(|media| !is_media_type(media, types)) {
-        let what = format!("the body must be {} in UTF-8", types.join(" or "));
+    if let Some(media) = head.content_type.filter(|media| !is_media_type(media, types)) {
+        // What `curl -d` says of a body unless it is told otherwise.
+        let media = String::from_utf8_lossy(media.as_bytes());
+        let what = format!("the body must be {} in UTF-8; its content-type is {media:.100}", types.join(" or "));
         let mut refusal = Refusal::from(Error::new(Kind::UnsupportedMediaType, what));
         refusal.accept_patch = merge_patch;
         return Err(refusal);

@@ -184,6 +184,19 @@ mod tests {
     }
 
     #[test]
+    fn who_is_told_when_to_ask_again_is_told_that_he_may() {
+        for status in [402, 429, 503] {
+            let refusal =
+                Refusal::from(Error::from_method(status, "closed", "Closed.", Vec::new().into_iter().collect()));
+            let again = parsed(&refusal.error)["retryable"] == true;
+            assert_eq!(
+                (again, response(&refusal, "/").headers().contains_key(RETRY_AFTER)),
+                (status != 402, status != 402)
+            );
+        }
+    }
+
+    #[test]
     fn a_methods_error_is_never_a_success() {
         assert_eq!(status(&Error::from_method(200, "odd", "", Map::new())).as_u16(), 422);
         assert_eq!(status(&Error::from_method(9, "odd", "", Map::new())).as_u16(), 422);

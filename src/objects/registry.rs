@@ -35,7 +35,8 @@ impl Registry {
         if registry.types.is_empty() {
             return Err(Error::config(
                 "this service has no object types: write #[remote_object] on a struct and on its impl block, \
-                 or name the type with .object::<T>()",
+                 or name the type with .object::<T>(); where they are in a library, the program has to use it, if only by \
+                 `use my_objects as _;`",
             ));
         }
         Ok(registry)

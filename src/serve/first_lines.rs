@@ -42,7 +42,8 @@ fn curl_lines(types: &[TypeDef], base: &str) -> Vec<String> {
     let best = types.iter().filter_map(|def| Some((def, easiest(def)?)));
     // The simplest first.
     let best = best.min_by_key(|(def, (method, _))| {
-        (method.context, method.params.is_empty(), method.params.len(), def.methods.len(), def.name)
+        let bare = (method.params.is_empty(), method.params.len());
+        (def.options.require_match, method.context, bare, def.methods.len(), def.name)
     });
     let Some((def, (method, args))) = best else {
         // No edit whose arguments can be made up; but every object can be created as its default.
@@ -56,8 +57,12 @@ fn curl_lines(types: &[TypeDef], base: &str) -> Vec<String> {
     let (name, method) = (def.name, method.name);
     // Inside single quotes a shell takes everything but a single quote as it is.
     let args = Value::Object(args).to_string().replace('\'', r"\u0027");
+    // One that is not there yet, where the type has to be told which state is meant.
+    let condition = if def.options.require_match { " -H 'if-none-match: *'" } else { "" };
     vec![
-        format!("curl -X POST {base}/objects/{name}/demo/{method} -H 'content-type: application/json' -d '{args}'"),
+        format!(
+            "curl -X POST {base}/objects/{name}/demo/{method} -H 'content-type: application/json'{condition} -d '{args}'"
+        ),
         format!("curl -i {base}/objects/{name}/demo"),
         format!("curl {base}/objects/{name}"),
     ]
@@ -132,6 +137,7 @@ fn fits(number: i64, schema: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prelude::*;
 
     fn of<T: schemars::JsonSchema>() -> Option<Value> {
         let mut generator = SchemaGenerator::default();
@@ -163,6 +169,27 @@ mod tests {
         assert_eq!(of::<char>(), None);
         let order = json!({"what": "hello", "pieces": 5, "size": "Small", "inner": []});
         assert_eq!(of::<Order>(), Some(order));
+    }
+
+    #[remote_object(require_match)]
+    struct Board {
+        text: String,
+    }
+
+    #[remote_object]
+    impl Board {
+        pub fn write(&mut self, text: String) {
+            self.text = text;
+        }
+    }
+
+    #[test]
+    fn a_type_that_is_to_be_told_which_state_is_meant_is_told_that_there_is_none() {
+        let lines = curl_lines(&[TypeDef::of::<Board>()], "http://here");
+        assert!(
+            lines[0].contains("/objects/board/demo/write") && lines[0].contains("-H 'if-none-match: *'"),
+            "{lines:?}"
+        );
     }
 
     #[test]

@@ -47,7 +47,7 @@ struct Flags {
     /// The name of this host among them, the same after each restart [default: the machine's]
     #[arg(long, value_name = "NAME", env = "REMOTE_OBJECT_NODE_NAME")]
     node_name: Option<String>,
-    /// What absolute URIs of this cluster begin with, such as <https://shop.example>
+    /// What absolute URIs of this cluster begin with, such as `https://shop.example`
     #[arg(long, value_name = "URL", env = "REMOTE_OBJECT_PUBLIC_URL")]
     public_url: Option<String>,
     /// The certificate that this node shows to others, in PEM

@@ -138,7 +138,8 @@ async fn only_json_comes_in() {
         ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1", "x", "application/xml"]
     {
         let answer = world.ask("POST", "/objects/counter/a/add", &[("content-type", media)], body).await;
-        answer.is_problem(415, "unsupported-media-type");
+        let problem = answer.is_problem(415, "unsupported-media-type");
+        assert!(problem["detail"].as_str().unwrap().ends_with(&format!("its content-type is {media}")), "{problem}");
     }
     // Where there is no body, its type does not matter.
     world.ask("POST", "/objects/counter/a/reset", &[("content-type", "text/plain")], "").await.is_empty(204);

@@ -279,8 +279,9 @@ impl Store {
             let page = page.map_err(|error| format!("{what:?}, page {page_number}: {error:?}"))?;
             ensure!(page.items.len() <= limit, "{what:?}: {} items on a page of at most {limit}", page.items.len());
             for item in page.items {
-                let before = names.insert(name(&item), page_number);
-                ensure!(before.is_none(), "{what:?}: {} is on page {before:?} and on page {page_number}", name(&item));
+                if let Some(before) = names.insert(name(&item), page_number) {
+                    return Err(format!("{what:?}: {} is on page {before} and on page {page_number}", name(&item)));
+                }
                 items.push(item);
             }
             ensure!(
