@@ -178,8 +178,8 @@ pub fn remote_value(keys: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// A variant is a unit or has named fields, which are owned, implement `Serialize`, `Deserialize` and `JsonSchema`, and
 /// become members of the problem. They cannot be named as the members every problem has: `type`, `title`, `status`,
-/// `detail`, `instance`, `code`, `retryable`, `outcome`, `cycle`. The first paragraph of the doc comment is the title
-/// that clients read; without one, it is the variant's name in words.
+/// `detail`, `instance`, `code`, `retryable`, `outcome`, `cycle`. The first paragraph of the doc comment is the `detail`,
+/// the sentence that clients read; without one, it is the variant's name in words. The `title` is the code in words.
 ///
 /// | attribute | on | meaning | without it |
 /// |---|---|---|---|
