@@ -40,7 +40,8 @@ pub async fn serve() -> Result<()> {
     serve_with(Service::builder()).await
 }
 
-/// As [`serve`], with a builder of one's own: explicit types, a datastore of one's own. Flags win over its settings.
+/// As [`serve`], with a builder of one's own: explicit types, a datastore of one's own. Flags win over its settings, but not
+/// over its datastore: where one is given, the setting `store` is left out, and another one is refused.
 ///
 /// # Errors
 /// As [`serve`].
