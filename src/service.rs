@@ -182,7 +182,8 @@ impl ServiceBuilder {
         self
     }
 
-    /// The store by its URL: `sqlite:PATH` or `memory:`.
+    /// The store by its URL: `sqlite:PATH` or `memory:`, and where they are built in `cassandra://…` or `redis://…`: see
+    /// `docs/settings.md`.
     #[must_use]
     pub fn store(mut self, url: impl Into<String>) -> Self {
         self.config.store = url.into();
