@@ -86,7 +86,7 @@ use proc_macro::TokenStream;
 /// | `name = "…"` | the type's name in URIs: kebab-case, at most 64 bytes | the struct's name in kebab-case |
 /// | `replace` | PUT, PATCH and POST may write the whole state | 405 |
 /// | `delete` | DELETE ends an object's life | 405 |
-/// | `require_match` | what changes an object must carry `If-Match` | it may |
+/// | `require_match` | what changes an object must carry `If-Match`, or `If-None-Match` (`*` to create) | it may |
 /// | `keyed_calls = 256` | so many calls with an `Idempotency-Key` are remembered by each object | 256 |
 /// | `keyed_bytes = 65536` | so many bytes of their replies | 65536 |
 /// | `cache_pool = "…"` | its objects are in the shared cache of this name in the settings (`cache-pools`) | the shared cache there is, if there is one |
