@@ -120,7 +120,8 @@ use proc_macro::TokenStream;
 /// | `#[remote(name = "…")]` | its name in URIs: kebab-case, at most 64 bytes |
 /// | `#[remote(skip)]` | a helper, though it is `pub` |
 ///
-/// A type registers itself with every service of the program it is linked into.
+/// A type registers itself with every service of the program it is linked into. A library of which a program uses nothing
+/// is not linked, be it the `lib.rs` beside `main.rs`: `use my_objects as _;` in the program brings its types in.
 #[proc_macro_attribute]
 pub fn remote_object(keys: TokenStream, item: TokenStream) -> TokenStream {
     item::remote_object(keys.into(), item.into()).into()
