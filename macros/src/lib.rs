@@ -120,8 +120,8 @@ use proc_macro::TokenStream;
 /// | `#[remote(name = "…")]` | its name in URIs: kebab-case, at most 64 bytes |
 /// | `#[remote(skip)]` | a helper, though it is `pub` |
 ///
-/// A type registers itself with every service of the program it is linked into. A library of which a program uses nothing
-/// is not linked, be it the `lib.rs` beside `main.rs`: `use my_objects as _;` in the program brings its types in.
+/// A type registers itself with every service of the program it is linked into. A library of which a program uses
+/// nothing is not linked, be it the `lib.rs` beside `main.rs`: `use my_objects as _;` in the program brings its types in.
 #[proc_macro_attribute]
 pub fn remote_object(keys: TokenStream, item: TokenStream) -> TokenStream {
     item::remote_object(keys.into(), item.into()).into()
@@ -179,8 +179,9 @@ pub fn remote_value(keys: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// A variant is a unit or has named fields, which are owned, implement `Serialize`, `Deserialize` and `JsonSchema`, and
 /// become members of the problem. They cannot be named as the members every problem has: `type`, `title`, `status`,
-/// `detail`, `instance`, `code`, `retryable`, `outcome`, `cycle`. The first paragraph of the doc comment is the `detail`,
-/// the sentence that clients read; without one, it is the variant's name in words. The `title` is the code in words.
+/// `detail`, `instance`, `code`, `retryable`, `outcome`, `cycle`. The first paragraph of the doc comment is the
+/// `detail`, the sentence that clients read; without one, it is the variant's name in words. The `title` is the code in
+/// words.
 ///
 /// | attribute | on | meaning | without it |
 /// |---|---|---|---|
