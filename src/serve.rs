@@ -25,8 +25,8 @@ const EXIT_STORE: i32 = 1;
 /// Serves every object type of this program until SIGTERM or Ctrl-C: reads the flags, the environment and the settings
 /// file (`--help` lists them), opens the store, prints where it listens and what to try.
 ///
-/// With a command behind the program's name (`schema`, `doctor`, `explain`, `purge`; `--help` lists them too) it does that
-/// with the same settings instead, and ends.
+/// With a command behind the program's name (`schema`, `doctor`, `explain`, `nodes`, `shards`, `epochs`, `purge`;
+/// `--help` lists them too) it does that with the same settings instead, and ends.
 ///
 /// At the first signal it takes no new calls, answers those under way (for `limits.drain-timeout-ms` at most) and
 /// returns; at a second one the process ends at once, with 128 and the signal's number.
@@ -40,7 +40,8 @@ pub async fn serve() -> Result<()> {
     serve_with(Service::builder()).await
 }
 
-/// As [`serve`], with a builder of one's own: explicit types, a datastore of one's own. Flags win over its settings.
+/// As [`serve`], with a builder of one's own: explicit types, a datastore of one's own. Flags win over its settings, but
+/// not over its datastore: where one is given, the setting `store` is left out, and another one is refused.
 ///
 /// # Errors
 /// As [`serve`].

@@ -182,7 +182,7 @@ impl ServiceBuilder {
         self
     }
 
-    /// The store by its URL: `sqlite:PATH` or `memory:`.
+    /// The store by its URL: `sqlite:PATH` or `memory:`, and where they are built in `cassandra://…` or `redis://…`.
     #[must_use]
     pub fn store(mut self, url: impl Into<String>) -> Self {
         self.config.store = url.into();

@@ -12,7 +12,8 @@ use crate::service::Service;
 
 /// All object types of the program, on a store that is gone with it.
 ///
-/// Time is tokio's: under `#[tokio::test(start_paused = true)]` a test that waits for minutes is done at once.
+/// Time is tokio's: under `#[tokio::test(start_paused = true)]`, which takes tokio's feature `test-util`, a test that
+/// waits for minutes is done at once.
 ///
 /// ```
 /// # use remote_object::prelude::*;

@@ -86,7 +86,7 @@ use proc_macro::TokenStream;
 /// | `name = "…"` | the type's name in URIs: kebab-case, at most 64 bytes | the struct's name in kebab-case |
 /// | `replace` | PUT, PATCH and POST may write the whole state | 405 |
 /// | `delete` | DELETE ends an object's life | 405 |
-/// | `require_match` | what changes an object must carry `If-Match` | it may |
+/// | `require_match` | what changes an object must carry `If-Match`, or `If-None-Match` (`*` to create) | it may |
 /// | `keyed_calls = 256` | so many calls with an `Idempotency-Key` are remembered by each object | 256 |
 /// | `keyed_bytes = 65536` | so many bytes of their replies | 65536 |
 /// | `cache_pool = "…"` | its objects are in the shared cache of this name in the settings (`cache-pools`) | the shared cache there is, if there is one |
@@ -120,7 +120,8 @@ use proc_macro::TokenStream;
 /// | `#[remote(name = "…")]` | its name in URIs: kebab-case, at most 64 bytes |
 /// | `#[remote(skip)]` | a helper, though it is `pub` |
 ///
-/// A type registers itself with every service of the program it is linked into.
+/// A type registers itself with every service of the program it is linked into. A library of which a program uses
+/// nothing is not linked, be it the `lib.rs` beside `main.rs`: `use my_objects as _;` in the program brings its types in.
 #[proc_macro_attribute]
 pub fn remote_object(keys: TokenStream, item: TokenStream) -> TokenStream {
     item::remote_object(keys.into(), item.into()).into()
@@ -178,8 +179,9 @@ pub fn remote_value(keys: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// A variant is a unit or has named fields, which are owned, implement `Serialize`, `Deserialize` and `JsonSchema`, and
 /// become members of the problem. They cannot be named as the members every problem has: `type`, `title`, `status`,
-/// `detail`, `instance`, `code`, `retryable`, `outcome`, `cycle`. The first paragraph of the doc comment is the title
-/// that clients read; without one, it is the variant's name in words.
+/// `detail`, `instance`, `code`, `retryable`, `outcome`, `cycle`. The first paragraph of the doc comment is the
+/// `detail`, the sentence that clients read; without one, it is the variant's name in words. The `title` is the code in
+/// words.
 ///
 /// | attribute | on | meaning | without it |
 /// |---|---|---|---|

@@ -9,8 +9,9 @@ use crate::error::{Error, Kind};
 
 /// An error enum of methods. Implemented by `#[derive(RemoteError)]`.
 ///
-/// A variant's name in kebab-case is the problem's `code`, `#[status(…)]` its status (422 by default), its doc comment
-/// the title, its fields become members of the problem.
+/// A variant's name in kebab-case is the problem's `code`, `#[status(…)]` its status (422 by default), the first
+/// paragraph of its doc comment the `detail`, which clients read; its fields become members of the problem. The `title`
+/// is the code in words.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the error of a remote method",
     label = "this error does not say which status and code it is",
