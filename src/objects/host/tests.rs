@@ -10,11 +10,12 @@ use crate::cache::{Cache, Pools};
 use crate::clock::Random;
 use crate::error::Outcome;
 use crate::locks::NodeId;
+use crate::model::Durability;
 use crate::objects::FORMAT;
 use crate::objects::request::Conditions;
 use crate::objects::route::Way;
 use crate::prelude::*;
-use crate::storage::Memory;
+use crate::storage::{Datastore, Memory, OverKeyValue};
 
 /// A sum.
 #[remote_object]
@@ -41,7 +42,11 @@ impl Sum {
 }
 
 async fn host() -> Host {
-    let cache = Cache::new(Memory::store(), 1 << 20, Pools::default());
+    host_on(Memory::store()).await
+}
+
+async fn host_on(store: Arc<dyn Datastore>) -> Host {
+    let cache = Cache::new(store, 1 << 20, Pools::default());
     let node = NodeId { name: "node".into(), addr: String::new(), format: FORMAT };
     let locks = Locks::join(cache, node, crate::config::Confirm::Node, Random::seeded(1)).await.unwrap();
     let registry = Registry::new(&[TypeDef::of::<Sum>()], false).unwrap();
@@ -167,7 +172,8 @@ async fn what_came_for_a_life_before_is_not_run_by_the_next_one() {
 /// that there may have been a first time.
 #[tokio::test(start_paused = true)]
 async fn a_keyed_call_that_fails_is_told_so_over_a_record_of_this_owner() {
-    let host = host().await;
+    // One that others may have used before.
+    let host = host_on(Arc::new(OverKeyValue::new(Memory::new(), Durability::Weak))).await;
     let key = ObjectKey::new("sum", "a").unwrap();
     let hold = host.0.locks.take(&key).await.unwrap();
     let delete = async |idempotency_key: Option<&str>| {
