@@ -44,7 +44,7 @@ where
     }
     let types: &[&str] = if merge_patch { &["application/merge-patch+json", JSON] } else { &[JSON] };
     if let Some(media) = head.content_type.filter(|media| !is_media_type(media, types)) {
-        // What `curl -d` says of a body unless it is told otherwise.
+        // It is named, since who calls may not know it: `curl -d` says another of its own accord.
         let media = String::from_utf8_lossy(media.as_bytes());
         let what = format!("the body must be {} in UTF-8; its content-type is {media:.100}", types.join(" or "));
         let mut refusal = Refusal::from(Error::new(Kind::UnsupportedMediaType, what));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use remote_object::error::{Kind, Outcome};
 use remote_object::model::Version;
+use remote_object::storage::Datastore;
 use remote_object::{Host, Service};
 use serde_json::json;
 
@@ -216,17 +217,24 @@ async fn the_put_of_an_edit_settles_an_object_whose_last_put_was_lost() {
     assert_eq!(store.puts("a").len(), puts + 1, "it was settled, and is sealed all the same");
 }
 
+/// An owner that finds no `a`, behind one whose put of it is still on its way, for a call with the key `k`: who sent it, and who
+/// serves now.
+async fn behind_a_lost_creation(inner: Arc<dyn Datastore>) -> (Arc<Scripted>, Arc<Scripted>, Service) {
+    let first = Scripted::over(Arc::clone(&inner));
+    let old = service(&first).await;
+    first.always(On::Put, "a", Plan::LostUntilLater);
+    let _lost = add(old.host(), "a", 50).key("k").sent().await;
+    let store = Scripted::over(inner);
+    let service = service(&store).await;
+    (first, store, service)
+}
+
 /// The first sending of a keyed call may have been under way when its caller gave up, whoever sent it: a later one is told that it
 /// failed when nothing of an owner before this one can land any more, on a store that orders puts and on one that compares.
 #[tokio::test(start_paused = true)]
 async fn what_a_keyed_call_was_told_of_its_failure_stays_so() {
     for inner in [Ordered::store(), shared_memory()] {
-        let first = Scripted::over(Arc::clone(&inner));
-        let old = service(&first).await;
-        first.always(On::Put, "a", Plan::LostUntilLater);
-        let _lost = add(old.host(), "a", 50).key("k").sent().await;
-        let store = Scripted::over(inner);
-        let service = service(&store).await;
+        let (first, store, service) = behind_a_lost_creation(inner).await;
         let host = service.host();
         let refused = failure(&call(host, "a", "refuse", json!({ "by": 1 })).now().await);
         assert_eq!(
@@ -248,13 +256,7 @@ async fn what_a_keyed_call_was_told_of_its_failure_stays_so() {
 /// On a store that compares, the late put may be there first: then the calls run again upon it.
 #[tokio::test(start_paused = true)]
 async fn a_seal_that_comes_after_a_late_put_has_the_calls_run_again() {
-    let inner = shared_memory();
-    let first = Scripted::over(Arc::clone(&inner));
-    let old = service(&first).await;
-    first.always(On::Put, "a", Plan::LostUntilLater);
-    let _lost = add(old.host(), "a", 50).key("k").sent().await;
-    let store = Scripted::over(inner);
-    let service = service(&store).await;
+    let (first, store, service) = behind_a_lost_creation(shared_memory()).await;
     let host = service.host();
     let refused = failure(&call(host, "b", "refuse", json!({ "by": 1 })).now().await);
     let gate = Gate::shut();
