@@ -139,3 +139,25 @@ fn the_names_of_the_module_do_not_matter() {
     let (call, _) = (Remote::<Odd>::new("a").change(1, 2), ());
     assert_eq!(&call.into_request().args.unwrap()[..], br#"{"a0":1,"f0":2}"#);
 }
+
+#[test]
+fn a_type_inside_a_function_is_one_too() {
+    use remote_object::{Remote, RemoteError, remote_object};
+
+    #[remote_object]
+    struct Local {
+        value: u8,
+    }
+
+    #[remote_object]
+    impl Local {
+        pub fn value(&self) -> Result<u8, LocalError> {
+            Ok(self.value)
+        }
+    }
+
+    #[derive(RemoteError)]
+    enum LocalError {}
+
+    let _ = Remote::<Local>::new("a").value();
+}

@@ -44,7 +44,7 @@ const STEPS: &[Step] = &[
 ];
 
 /// What the tests build; the same words everywhere, so that it is built once.
-pub(crate) const TESTS: &str = "test --workspace --exclude bench-peers --all-features";
+pub(crate) const TESTS: &str = "test --workspace --all-features";
 
 /// The simulation: optimised, and with as little of the library as it needs. It has the checks of debug builds.
 pub(crate) const SIM: &str = "test --package test-simulator --profile sim --test sim";
