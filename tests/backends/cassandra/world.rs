@@ -1,8 +1,9 @@
 //! The nodes, and keyspaces and tables on them for each test.
 //!
-//! To make four tables takes seconds and to drop them longer, so sets of tables are kept in one keyspace, and emptied
-//! before each use.
+//! To make four tables takes seconds and to drop them longer, so sets of tables are kept in one keyspace, and those that
+//! were written to are emptied before the next use: a truncation costs the nodes more than most tests.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,6 +12,7 @@ use remote_object::conformance::Place;
 use remote_object::storage::{Cassandra, schema_apply};
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
+use scylla::policies::load_balancing::{NodeIdentifier, SingleTargetLoadBalancingPolicy};
 use scylla::statement::Statement;
 use tokio::sync::Mutex;
 
@@ -56,6 +58,8 @@ struct Set {
     place: Option<String>,
     /// The way to it, if it is a faulty one.
     wire: Option<Wire>,
+    /// What they had seen of writes when they were last empty.
+    writes: Option<Writes>,
     _lock: File,
 }
 
@@ -64,6 +68,9 @@ impl Set {
         self.place.as_deref() == Some(place)
     }
 }
+
+/// By the table: how many writes each node has carried out.
+type Writes = BTreeMap<&'static str, Vec<i64>>;
 
 /// Those this process has, the one that rested longest first.
 static SETS: Mutex<Vec<Set>> = Mutex::const_new(Vec::new());
@@ -109,13 +116,36 @@ async fn prefix_for(place: &str) -> String {
         }
     };
     set.place = Some(place.to_owned());
-    let prefix = set.prefix.clone();
+    let (prefix, before) = (set.prefix.clone(), set.writes.take());
     sets.push(set);
     drop(sets);
     let session = session().await;
-    let tables = TABLES.map(|table| format!("TRUNCATE {KEYSPACE}.{prefix}{table}"));
-    futures_util::future::join_all(tables.iter().map(|text| run(&session, text))).await;
+    let writes = writes(&session, &prefix).await;
+    let changed = TABLES.iter().filter(|table| before.as_ref().is_none_or(|before| before[**table] != writes[**table]));
+    let truncate = changed.map(|table| format!("TRUNCATE {KEYSPACE}.{prefix}{table}"));
+    futures_util::future::join_all(truncate.map(async |text| run(&session, &text).await)).await;
+    let mut sets = SETS.lock().await;
+    sets.iter_mut().find(|set| set.is_of(place)).unwrap().writes = Some(writes);
     prefix
+}
+
+/// How many writes each node has carried out since its start, to each table of a set.
+async fn writes(session: &Session, prefix: &str) -> Writes {
+    let mut writes = Writes::default();
+    for node in session.get_cluster_state().get_nodes_info() {
+        let mut statement = Statement::new("SELECT keyspace_name, table_name, count FROM system_views.local_write_latency");
+        let node = NodeIdentifier::Node(node.clone());
+        statement.set_load_balancing_policy(Some(SingleTargetLoadBalancingPolicy::new(node, None)));
+        let rows = session.query_unpaged(statement, &[]).await.unwrap().into_rows_result().unwrap();
+        for row in rows.rows::<(String, String, i64)>().unwrap() {
+            let (keyspace, name, count) = row.unwrap();
+            let table = name.strip_prefix(prefix).and_then(|name| TABLES.into_iter().find(|table| *table == name));
+            if let (KEYSPACE, Some(table)) = (keyspace.as_str(), table) {
+                writes.entry(table).or_default().push(count);
+            }
+        }
+    }
+    writes
 }
 
 /// Runs a test on tables that are empty at first, and its own meanwhile.
@@ -150,7 +180,7 @@ fn new_set(from: usize) -> Set {
         let lock = std::env::temp_dir().join(format!("remote-object-{KEYSPACE}-{number}.lock"));
         let lock = File::options().create(true).truncate(false).write(true).open(lock).unwrap();
         if lock.try_lock().is_ok() {
-            return Set { prefix: format!("set{number}_"), place: None, wire: None, _lock: lock };
+            return Set { prefix: format!("set{number}_"), place: None, wire: None, writes: None, _lock: lock };
         }
     }
     unreachable!("some number is free")

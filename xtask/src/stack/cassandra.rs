@@ -51,13 +51,11 @@ const OPENS: &[&str] = &[
     "java.base/java.lang.reflect",
 ];
 
-/// Half a gigabyte holds what tests write; the first compiler alone, and classes that are taken as they are, make a JVM that
-/// lives for minutes faster.
+/// Half a gigabyte holds what tests write; the first compiler alone makes a JVM that lives for minutes faster.
 const JVM: &[&str] = &[
     "-Xms512m",
     "-Xmx512m",
     "-XX:TieredStopAtLevel=1",
-    "-XX:-BytecodeVerificationRemote",
     "-XX:+UseG1GC",
     "-XX:+ExitOnOutOfMemoryError",
     "-XX:+PerfDisableSharedMem",
@@ -72,10 +70,6 @@ pub(crate) const HASTE: &[&str] = &[
     "-Dcassandra.skip_wait_for_gossip_to_settle=0",
     "-Dcassandra.shutdown_announce_in_ms=0",
     "-Dcassandra.consistent.rangemovement=false",
-    // Its own tests do without this too: a change of the schema is in the commit log in any case.
-    "-Dcassandra.test.flush_local_schema_changes=false",
-    // A node that idles looks at the clock 500 times a second by itself.
-    "-Dcassandra.approximate_time_precision_ms=20",
 ];
 
 const LOGBACK: &str = r#"<configuration>
