@@ -133,7 +133,8 @@ async fn prefix_for(place: &str) -> String {
 async fn writes(session: &Session, prefix: &str) -> Writes {
     let mut writes = Writes::default();
     for node in session.get_cluster_state().get_nodes_info() {
-        let mut statement = Statement::new("SELECT keyspace_name, table_name, count FROM system_views.local_write_latency");
+        let mut statement =
+            Statement::new("SELECT keyspace_name, table_name, count FROM system_views.local_write_latency");
         let node = NodeIdentifier::Node(node.clone());
         statement.set_load_balancing_policy(Some(SingleTargetLoadBalancingPolicy::new(node, None)));
         let rows = session.query_unpaged(statement, &[]).await.unwrap().into_rows_result().unwrap();
