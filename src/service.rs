@@ -100,6 +100,7 @@ impl Service {
             if !host.has_others() {
                 host.drain();
             }
+            began + self.drain_timeout()
         };
         self.api.serve(listener, drained).await?;
         self.stop_by(began.get().copied().unwrap_or_else(clock::now) + self.drain_timeout()).await;

@@ -85,8 +85,14 @@ where
         // What a creation means anyway, and what a type that demands a condition asks for.
         question.conditions.if_none_match = Some(Tags::Any);
     }
-    let reply = asked.host_answer(question).await?;
-    Ok(reply::response(asked, reply, Shape { described: true, location: Some(&location) }))
+    match asked.host_answer(question).await {
+        Ok(reply) => Ok(reply::response(asked, reply, Shape { described: true, location: Some(&location) })),
+        // It was created, by who sent this before: he is to find it.
+        Err(error) if error.kind() == Kind::ReplyNotKept => {
+            Err(Refusal { location: Some(format!("{}{location}", asked.prefix)), ..error.into() })
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// A UUIDv7: the time in milliseconds, the rest random.

@@ -111,12 +111,12 @@ impl Api {
         router
     }
 
-    /// Serves on `listener` until `shutdown` resolves; then takes no new connections, lets running calls be answered
-    /// for at most `drain-timeout-ms`, and returns. HTTP/1.0, 1.1 and HTTP/2 with prior knowledge share the port.
+    /// Serves on `listener` until `shutdown` resolves; then takes no new connections, lets running calls be answered until the
+    /// moment that it says, and returns. HTTP/1.0, 1.1 and HTTP/2 with prior knowledge share the port.
     ///
     /// # Errors
     /// None at present: an `accept` that fails is tried again.
-    pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()> + Send) -> Result<()> {
+    pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = Instant> + Send) -> Result<()> {
         server::serve(self.clone(), listener, shutdown).await
     }
 

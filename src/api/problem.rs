@@ -1,7 +1,7 @@
 //! Problem documents (RFC 9457): the only place that gives status codes to errors.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::{Map, Value};
@@ -18,19 +18,21 @@ pub(crate) struct Refusal {
     pub(crate) error: Error,
     pub(crate) allow: Option<&'static str>,
     pub(crate) accept_patch: bool,
+    /// Of an object that was created, though its answer is kept no more.
+    pub(crate) location: Option<String>,
 }
 
 impl Refusal {
     /// The verb does not fit the route; `allow` lists those that do.
     pub(crate) fn verb(verb: &http::Method, allow: &'static str) -> Self {
         let message = format!("{} is not for this resource: {allow} are", shown(verb.as_str()));
-        Self { error: Error::new(Kind::MethodNotAllowed, message), allow: Some(allow), accept_patch: false }
+        Self { allow: Some(allow), ..Self::from(Error::new(Kind::MethodNotAllowed, message)) }
     }
 }
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        Self { error, allow: None, accept_patch: false }
+        Self { error, allow: None, accept_patch: false, location: None }
     }
 }
 
@@ -94,6 +96,9 @@ pub(crate) fn response(refusal: &Refusal, instance: &str) -> Response<Full<Bytes
     }
     if let Some(allow) = refusal.allow {
         headers.insert(ALLOW, HeaderValue::from_static(allow));
+    }
+    if let Some(location) = refusal.location.as_deref().and_then(|location| HeaderValue::from_str(location).ok()) {
+        headers.insert(LOCATION, location);
     }
     if refusal.accept_patch {
         headers.insert(ACCEPT_PATCH, HeaderValue::from_static(PATCH_TYPES));

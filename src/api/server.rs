@@ -18,6 +18,7 @@ use super::at_once::AtOnce;
 use super::connection::{Guarded, Watch};
 use super::layers::Api;
 use super::stream::{Entrance, Proved, Stream};
+use crate::clock::Instant;
 use crate::config::Limits;
 use crate::error::Result;
 
@@ -38,16 +39,19 @@ enum Phase {
 }
 
 /// See [`Api::serve`].
-pub(crate) async fn serve(api: Api, listener: TcpListener, shutdown: impl Future<Output = ()> + Send) -> Result<()> {
+pub(crate) async fn serve(
+    api: Api,
+    listener: TcpListener,
+    shutdown: impl Future<Output = Instant> + Send,
+) -> Result<()> {
     let limits = api.inner().limits().clone();
-    let drain_timeout = Duration::from_millis(limits.drain_timeout_ms);
     let entrance = Entrance::of(api.inner().host.config())?;
     let (phase, told) = watch::channel(Phase::Open);
     let served = Served { api, entrance, builder: builder(&limits) };
-    accept_until(shutdown, listener, told, Arc::new(served)).await;
+    let end = accept_until(shutdown, listener, told, Arc::new(served)).await;
     // The last receiver goes with the last connection.
     let _ = phase.send(Phase::Drain);
-    if tokio::time::timeout(drain_timeout, phase.closed()).await.is_err() {
+    if tokio::time::timeout_at(end, phase.closed()).await.is_err() {
         tracing::warn!(drain_timeout_ms = limits.drain_timeout_ms, "calls still running were given up");
         let _ = phase.send(Phase::Over);
         phase.closed().await;
@@ -63,21 +67,21 @@ struct Served {
 }
 
 async fn accept_until(
-    shutdown: impl Future<Output = ()> + Send,
+    shutdown: impl Future<Output = Instant> + Send,
     listener: TcpListener,
     told: watch::Receiver<Phase>,
     served: Arc<Served>,
-) {
+) -> Instant {
     let mut shutdown = pin!(shutdown);
     let places = Arc::new(Semaphore::new(served.api.inner().limits().connections.min(Semaphore::MAX_PERMITS)));
-    loop {
+    let end = loop {
         // A connection beyond the limit waits in the kernel's queue until another ends.
         let accepted = async {
             let place = Arc::clone(&places).acquire_owned().await;
             (place, listener.accept().await)
         };
         let (place, accepted) = tokio::select! {
-            () = &mut shutdown => break,
+            end = &mut shutdown => break end,
             accepted = accepted => accepted,
         };
         match accepted {
@@ -93,11 +97,12 @@ async fn accept_until(
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
-    }
+    };
     // Those who wait in the kernel's queue have connected, and would be cut off.
     while let Ok(Ok((stream, _))) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
         tokio::spawn(serve_connection(Arc::clone(&served), stream, told.clone()));
     }
+    end
 }
 
 async fn serve_connection(served: Arc<Served>, stream: TcpStream, mut told: watch::Receiver<Phase>) {

@@ -73,6 +73,9 @@ impl<T: Clone + Send + Sync + 'static> Rounds<T> {
             read.unwrap_or_else(|_| Err(Error::internal("the datastore panicked in a read")))
         };
         let round = round.boxed().shared();
+        // Code of a user may have polled one who waits for it once, and not do so again: the round ends all the same, and
+        // the next one begins.
+        clock::spawn(round.clone());
         *waiting = Some(round.clone());
         round
     }
@@ -209,8 +212,9 @@ async fn asked_again<T, F: Future<Output = Result<T>>>(ask: impl Fn() -> F) -> R
     let began = clock::now();
     let mut pause = RETRY_FIRST;
     loop {
-        match ask().await {
-            Err(_) if began.elapsed() <= CONFIRM_MAX => tokio::time::sleep(pause).await,
+        let answer = tokio::time::timeout_at(began + CONFIRM_MAX, ask()).await;
+        match answer.unwrap_or_else(|_| Err(Error::store("a read was not answered at all"))) {
+            Err(_) if began.elapsed() < CONFIRM_MAX => tokio::time::sleep(pause).await,
             answer => return answer,
         }
         pause = (pause * 2).min(RETRY_MAX);
@@ -278,9 +282,28 @@ mod tests {
             answer.abort();
             let _ = answer.await;
         }
-        gated.gate.add_permits(1);
+        gated.gate.add_permits(AT_ONCE + 1);
         for answer in gated.join(1).await {
             answer.await.expect("runs").expect("up");
         }
+    }
+
+    #[tokio::test]
+    async fn a_read_goes_on_though_who_waits_for_it_is_not_polled() {
+        let gated = Gated::new();
+        let join = || {
+            let gate = Arc::clone(&gated.gate);
+            gated.rounds.join(async move {
+                gate.acquire().await.expect("open").forget();
+                Ok(())
+            })
+        };
+        let mut left: Vec<_> = Vec::new();
+        for _ in 0..AT_ONCE {
+            left.push(join());
+            assert!(left.last_mut().expect("joined").now_or_never().is_none(), "it has begun");
+        }
+        gated.gate.add_permits(AT_ONCE + 1);
+        join().await.expect("up");
     }
 }

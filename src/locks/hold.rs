@@ -24,6 +24,8 @@ pub struct Hold {
     closing: AtomicBool,
     /// Turns between their put and their confirm.
     in_use: AtomicU32,
+    /// Turns that ask other objects, from their beginning on.
+    asking: AtomicU32,
     /// Objects whose last put was given up before it was answered: their next load seals them.
     unsettled: Mutex<HashSet<ObjectKey>>,
     /// Objects whose put was sent and is sent again, since the store does not say what became of it: why.
@@ -50,6 +52,16 @@ pub(super) struct InUse<'a>(&'a Hold);
 impl Drop for InUse<'_> {
     fn drop(&mut self) {
         self.0.in_use.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// That a turn which may ask other objects is under way.
+#[derive(Debug)]
+pub struct Asking<'a>(&'a Hold);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.asking.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -82,6 +94,7 @@ impl Hold {
             over: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             in_use: AtomicU32::new(0),
+            asking: AtomicU32::new(0),
             unsettled: Mutex::default(),
             doubts: Mutex::default(),
             confirmed: Mutex::default(),
@@ -98,6 +111,11 @@ impl Hold {
     #[must_use]
     pub fn wrote(&self, version: Version) -> bool {
         version.epoch() == self.epoch
+    }
+
+    /// Whether a version is of another epoch, or one of those that were given out already.
+    pub(super) fn may_have_given(&self, version: Version) -> bool {
+        !self.wrote(version) || u64::from(version.seq()) < self.next.load(Ordering::Relaxed)
     }
 
     /// The next version of the shard. Never given twice, not even when the call it was for is undone.
@@ -121,6 +139,28 @@ impl Hold {
         self.in_use.fetch_add(1, Ordering::SeqCst);
         let in_use = InUse(self);
         (!self.closing.load(Ordering::SeqCst)).then_some(in_use)
+    }
+
+    /// A turn begins that may ask other objects: cut off by a release, half of what it does would have happened. While the
+    /// guard lives, a release lets the shard go on, for a while. `None` once one has begun.
+    #[must_use]
+    pub fn ask(&self) -> Option<Asking<'_>> {
+        // As in `enter`.
+        self.asking.fetch_add(1, Ordering::SeqCst);
+        let asking = Asking(self);
+        (!self.closing.load(Ordering::SeqCst)).then_some(asking)
+    }
+
+    /// No turn begins any more; `false`, and nothing is changed, where one is under way that asks others.
+    pub(super) fn close_unless_asking(&self) -> bool {
+        let is_asking = || self.asking.load(Ordering::SeqCst) > 0;
+        if is_asking() {
+            return false;
+        }
+        self.set_closing(true);
+        let asking = is_asking();
+        self.set_closing(!asking);
+        !asking
     }
 
     pub(super) fn set_closing(&self, closing: bool) {

@@ -27,17 +27,24 @@ pub struct NodeId {
     pub format: u32,
 }
 
-/// Ends every life of this host that is still called up, and begins a new one: its row, as the first beat leaves it. `None`: the
-/// store does not say whether it has begun.
+/// Ends every life of this host that is still called up, and begins a new one, this process's first or one `again`: its row, as the
+/// first beat leaves it. `None`: the store does not say whether it has begun.
 ///
 /// # Errors
 /// `config` when another process has this host's name, and lives, or records are of a format that this one does not read;
 /// `store-unavailable`.
-pub(super) async fn join(cache: &Cache, id: &str, node: &NodeId, leaving: bool) -> Result<Option<(NodeRow, Rev)>> {
+pub(super) async fn join(
+    cache: &Cache,
+    id: &str,
+    node: &NodeId,
+    again: bool,
+    leaving: bool,
+) -> Result<Option<(NodeRow, Rev)>> {
     let rows = read_up(cache).await?;
     let (own, others): (Vec<_>, Vec<_>) =
-        rows.into_iter().filter(|(_, row)| row.name == node.name).partition(|(_, row)| row.addr == node.addr);
-    // Listening elsewhere, it may be another process. A former life of this one does not beat any more.
+        rows.into_iter().filter(|(_, row)| row.name == node.name).partition(|(_, row)| row.addr == node.addr && !again);
+    // Listening elsewhere, it may be another process, and so it may when a process that has lived here before finds it: a clone
+    // of this machine has the same address. A former life of this one does not beat any more.
     let end = clock::now() + WATCH + BEAT;
     while !others.is_empty() && clock::now() < end {
         tokio::time::sleep(BEAT / 2).await;

@@ -1,9 +1,13 @@
 //! The life of this node (rules R8 and R10): it joins, beats once a second, looks at the others, and begins another one when it
 //! was declared dead.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError, Weak};
+use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::join_all;
 use tokio::sync::OnceCell;
 
 use super::incarnation::{self, BEAT};
@@ -14,6 +18,10 @@ use super::shards::{Locks, RETRY_FIRST};
 use crate::clock::{self, Random};
 use crate::error::{Error, Kind, Result};
 use crate::model::Rev;
+
+/// How long a beat may take, with all it may have to do first: a join that watches another life, and ends it. Longer than any
+/// store of ours lets it wait.
+const BEAT_MAX: Duration = Duration::from_secs(30);
 
 /// A life, and its row as its last beat left it.
 pub(super) type Beaten = (Arc<str>, (NodeRow, Rev));
@@ -34,7 +42,8 @@ impl Locks {
             if joined.as_ref() == Some(&life) {
                 return Ok(life);
             }
-            match incarnation::join(&self.cache, &life, &self.node, self.leaving.load(Relaxed)).await {
+            match incarnation::join(&self.cache, &life, &self.node, joined.is_some(), self.leaving.load(Relaxed)).await
+            {
                 Ok(Some(last)) => {
                     self.note_beat(&life, last);
                     tracing::info!(incarnation = &*life, node = self.node.name, address = self.node.addr, "joined");
@@ -130,13 +139,22 @@ impl Locks {
         let began = clock::now();
         let mut rows = read_up(&self.cache).await?;
         self.see(&rows);
-        for (still, beat) in watch.stand_still(&rows, &life, began) {
+        // All at once and not for long, or this node's own beat would stand still. What is left undone is tried with the next.
+        let kill = async |(still, beat): (String, u64)| {
             tracing::warn!(incarnation = still, "a node's beat stands still; it is declared dead");
-            match incarnation::kill_still(&self.cache, &still, beat, &self.node.name).await {
-                Ok(true) => {}
-                Ok(false) => continue,
-                Err(error) => {
+            let killed = incarnation::kill_still(&self.cache, &still, beat, &self.node.name);
+            (still.clone(), tokio::time::timeout(BEAT, killed).await)
+        };
+        for (still, killed) in join_all(watch.stand_still(&rows, &life, began).into_iter().map(kill)).await {
+            match killed {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => continue,
+                Ok(Err(error)) => {
                     tracing::warn!(?error, incarnation = still, "it could not be declared dead");
+                    continue;
+                }
+                Err(_) => {
+                    tracing::warn!(incarnation = still, "the store does not say whether it was declared dead");
                     continue;
                 }
             }
@@ -172,7 +190,14 @@ pub(super) async fn keep_beating(locks: Weak<Locks>) {
         if locks.left.load(Relaxed) {
             return;
         }
-        if let Err(error) = locks.beat(&mut watch).await {
+        // Whatever a store does, the next beat comes.
+        let beat = tokio::time::timeout(BEAT_MAX, locks.beat(&mut watch));
+        let beaten = match AssertUnwindSafe(beat).catch_unwind().await {
+            Ok(Ok(beaten)) => beaten,
+            Ok(Err(_)) => Err(Error::store("a beat was not answered at all")),
+            Err(_) => Err(Error::internal("the datastore panicked in a beat")),
+        };
+        if let Err(error) = beaten {
             tracing::warn!(?error, "a beat was not answered");
             watch.forget();
             continue;

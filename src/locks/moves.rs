@@ -21,6 +21,10 @@ const RELEASES_AT_ONCE: usize = 8;
 /// How long a release waits for turns under way before it is put off.
 const TURNS_MAX: Duration = Duration::from_secs(2);
 const TURNS_POLL: Duration = Duration::from_millis(1);
+/// How long a release waits for turns under way that ask other objects, before it is put off, or, where the node leaves, cuts them
+/// off. Half of the time a drain has.
+const ASKING_MAX: Duration = Duration::from_secs(10);
+const ASKING_POLL: Duration = Duration::from_millis(10);
 
 /// When this node last looked, and since when who should have what has not changed.
 #[derive(Debug, Default)]
@@ -122,13 +126,24 @@ impl Locks {
         stream::iter(shards).for_each_concurrent(at_once, release).await;
     }
 
-    /// Gives a shard back (rule R7): no turn begins under its Hold any more, those under way end, then the Hold is over and
+    /// Gives a shard back (rule R7): turns that ask other objects end first, then no turn begins under its Hold any more, those under way end, then the Hold is over and
     /// with it all that was read under it, and only then the register is told. From there on this node is silent for that
     /// epoch, whatever the answer: the request may still be queued somewhere.
     async fn release(&self, shard: u32, why: &'static str) -> Result<()> {
         let _alone = self.taking[shard as usize].lock().await;
         let Some(hold) = self.hold(shard) else { return Ok(()) };
-        hold.set_closing(true);
+        // Before the shard is closed: what they ask of objects in it is to be answered.
+        let end = clock::now() + ASKING_MAX;
+        while !hold.close_unless_asking() {
+            if clock::now() >= end {
+                if !self.leaving.load(Relaxed) {
+                    return Ok(());
+                }
+                hold.set_closing(true);
+                break;
+            }
+            tokio::time::sleep(ASKING_POLL).await;
+        }
         let end = clock::now() + TURNS_MAX;
         while hold.is_in_use() {
             if clock::now() >= end && !self.leaving.load(Relaxed) {

@@ -61,6 +61,8 @@ pub struct Locks {
     watch: OnceLock<tokio::task::AbortHandle>,
 }
 
+/// How long a store is waited for that does not answer a load.
+const LOAD_MAX: Duration = Duration::from_secs(30);
 pub(super) const RETRY_FIRST: Duration = Duration::from_millis(20);
 pub(super) const RETRY_MAX: Duration = Duration::from_secs(1);
 
@@ -287,11 +289,13 @@ impl Locks {
         self.ready()?;
         // A late put may land at any time: only the store knows.
         let unsettled = hold.is_unsettled(key);
-        let found = self.cache.load(hold.id, key, unsettled).await;
+        let found = tokio::time::timeout(LOAD_MAX, self.cache.load(hold.id, key, unsettled)).await;
+        let found = found.unwrap_or_else(|_| Err(Error::store("a load was not answered at all")));
         let found = found.map_err(|error| error.with_key(key).with_operation("load"))?;
         let Some(loaded) = &found.loaded else { return Ok((found, false)) };
         let version = loaded.record.version;
-        if version.epoch() > hold.epoch {
+        // Of its own epoch, and never given out: the registers went back, and this epoch is somebody's a second time.
+        if version.epoch() > hold.epoch || !hold.may_have_given(version) {
             hold.end();
             tracing::error!(object = %key, %version, epoch = hold.epoch,
                 "a record is of a later epoch than this owner's: another owner wrote it, or the store was restored");

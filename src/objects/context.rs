@@ -14,7 +14,7 @@ use super::object::RemoteState;
 use super::remote::Remote;
 use super::route::Way;
 use crate::clock::{self, Instant};
-use crate::config::CHAIN_DEPTH_MAX;
+use crate::config::{CHAIN_DEPTH_MAX, REQUEST_TIMEOUT_MAX};
 use crate::error::{Error, Kind, Result};
 use crate::locks::Hold;
 use crate::model::{ObjectKey, Version};
@@ -104,7 +104,7 @@ impl Frame {
         if edit {
             parent.called_edit.store(true, Ordering::Relaxed);
         }
-        let own = timeout.map_or(parent.deadline, |timeout| clock::now() + timeout);
+        let own = timeout.map_or(parent.deadline, |timeout| clock::now() + timeout.min(REQUEST_TIMEOUT_MAX));
         let deadline = own.min(parent.deadline);
         Ok(Arc::new(Self::new(key, deadline, parent.trace.clone(), Some(Arc::clone(parent)))))
     }

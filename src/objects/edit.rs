@@ -246,6 +246,11 @@ impl Host {
             Ok(def) => def,
             Err(error) => return Settled::Over(error),
         };
+        let asking = if calls[0].is_async() { hold.ask() } else { None };
+        if asking.is_none() && calls[0].is_async() {
+            // The shard is being given back: they run where it goes.
+            return Settled::Moved(calls);
+        }
         let mut turn = Turn::new(def, hold, base, self.0.sizes);
         let mut answers = Vec::with_capacity(calls.len());
         if calls[0].is_async() {

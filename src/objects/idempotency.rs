@@ -75,7 +75,7 @@ fn forgotten_error() -> Error {
 pub(crate) fn look_up(memory: &Memory, keyed: &Keyed) -> Option<Answered> {
     let Some(kept) = memory.kept.iter().rev().find(|kept| kept.key == keyed.key) else {
         // What it did the first time may be among what was forgotten since.
-        let forgotten = keyed.resent.is_some_and(|before| memory.horizon >= before);
+        let forgotten = keyed.resent.is_some_and(|before| memory.horizon > before);
         return forgotten.then(|| Err(forgotten_error()));
     };
     if kept.fingerprint != keyed.fingerprint {

@@ -96,7 +96,7 @@ pub trait State: Any + Send + Sync {
     ///
     /// # Errors
     /// `internal` when serde cannot write it (a map whose keys are no strings, say), or not so that it can be read again
-    /// (a float that is no number).
+    /// (a float that is no number, a field that is left out and has no default).
     fn encode(&self, out: &mut Vec<u8>) -> Result<()>;
 }
 
@@ -110,11 +110,9 @@ impl<T: RemoteState> State for T {
         serde_json::to_writer(&mut *out, self).map_err(|error| {
             Error::internal(format!("the state of a {} cannot be written as JSON: {error}", T::TYPE))
         })?;
-        // serde writes NaN and the infinities as null, which no number reads: the object would be lost at its next load.
-        let written = &out[start..];
-        if std::str::from_utf8(written).is_ok_and(|text| text.contains("null"))
-            && let Err(error) = json::decode::<T>(written)
-        {
+        // An object whose state cannot be read again would be lost at its next load: serde writes NaN as null, which no
+        // number reads, and leaves out a field with `skip_serializing_if` that has no `default`.
+        if let Err(error) = json::decode::<T>(&out[start..]) {
             let what = format!("the state of a {} is written as JSON that it cannot be read from: {error}", T::TYPE);
             return Err(Error::internal(what));
         }

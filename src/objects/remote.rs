@@ -197,7 +197,15 @@ impl Authorities {
 
     /// Runs `read` under these rules; the second value is the authority that was refused, if one was.
     pub(crate) fn scope<R>(&self, read: impl FnOnce() -> R) -> (R, Option<String>) {
+        /// A `Deserialize` that panics must not leave its rules to what this thread reads next.
+        struct Over;
+        impl Drop for Over {
+            fn drop(&mut self) {
+                READING.with_borrow_mut(|slot| *slot = None);
+            }
+        }
         READING.with_borrow_mut(|slot| *slot = Some(Reading { authorities: self.clone(), refused: None }));
+        let _over = Over;
         let result = read();
         let refused = READING.with_borrow_mut(Option::take).and_then(|reading| reading.refused);
         (result, refused)

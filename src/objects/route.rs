@@ -140,8 +140,8 @@ impl Routed {
 /// What an attempt came to.
 enum Attempt {
     Over(Answered),
-    /// It had no effect, and may be tried again.
-    Again(Error),
+    /// It had no effect, and may be tried again. An owner had it for so long.
+    Again(Error, Duration),
     /// The same, since the node that should have the object was not reached.
     Unreached(Error),
     /// Nobody knows, and it may be sent again all the same: at once where it ran here, else when that life is over. From a life
@@ -174,8 +174,10 @@ impl Host {
                     return Err(why_unknown(&error));
                 }
                 Attempt::Over(answer) => return answer.map_err(no_owner),
-                Attempt::Again(error) => {
+                Attempt::Again(error, had) => {
                     grows = GROWS;
+                    // What an owner had it for was no waiting for one.
+                    give_up = call.frame.deadline.min(give_up + had);
                     error
                 }
                 Attempt::Unreached(error) => {
@@ -210,11 +212,12 @@ impl Host {
         let deadline = call.frame.deadline;
         let too_late = || Error::new(Kind::DeadlineExceeded, "the deadline passed before the object had an owner");
         let place = tokio::time::timeout_at(deadline, locks.locate(&call.frame.key)).await;
+        let began = clock::now();
         match place.unwrap_or_else(|_| Err(too_late())) {
             Ok(Place::Here) => {
                 let again = Routed { frame: call.frame.again(resent), ..call.clone() };
                 let answer = self.here(again, driven).await;
-                self.judge(call, answer, resent)
+                self.judge(call, answer, resent, began.elapsed())
             }
             Ok(Place::There(peer)) => {
                 let Some(peers) = &self.0.peers else {
@@ -224,11 +227,14 @@ impl Host {
                 match self.ask_owner(peers, call, &peer, resent).await {
                     Forwarded::Answered(answer) => {
                         locks.answered_by(&call.frame.key, &peer);
-                        self.judge(call, answer, resent)
+                        self.judge(call, answer, resent, began.elapsed())
                     }
                     Forwarded::Elsewhere(owner, epoch) => {
                         locks.learn(&call.frame.key, owner.as_deref(), epoch);
-                        Attempt::Again(Error::new(Kind::WrongNode, "this object is moving to another node"))
+                        Attempt::Again(
+                            Error::new(Kind::WrongNode, "this object is moving to another node"),
+                            began.elapsed(),
+                        )
                     }
                     Forwarded::Unsent(error) => {
                         let _ = tokio::time::timeout_at(deadline, locks.look_again(&call.frame.key, &peer)).await;
@@ -236,28 +242,34 @@ impl Host {
                     }
                     Forwarded::Lost(error) if call.is_repeatable() => {
                         let _ = tokio::time::timeout_at(deadline, locks.look_again(&call.frame.key, &peer)).await;
-                        if call.op.is_view() { Attempt::Again(error) } else { Attempt::Unknown(error, Some(peer.id)) }
+                        if call.op.is_view() {
+                            Attempt::Again(error, Duration::ZERO)
+                        } else {
+                            Attempt::Unknown(error, Some(peer.id))
+                        }
                     }
                     Forwarded::Lost(error) => Attempt::Over(Err(why_unknown(&error))),
                 }
             }
-            Err(error) if error.kind() == Kind::WrongNode => Attempt::Again(error),
+            Err(error) if error.kind() == Kind::WrongNode => Attempt::Again(error, Duration::ZERO),
             Err(error) => Attempt::Over(Err(error)),
         }
     }
 
-    fn judge(&self, call: &Routed, answer: Answered, resent: Option<Version>) -> Attempt {
+    fn judge(&self, call: &Routed, answer: Answered, resent: Option<Version>, had: Duration) -> Attempt {
         match answer {
             // One that has told other objects of it may have had effects there: it is not run again.
             Err(error) if error.kind() == Kind::WrongNode && error.outcome() == Outcome::NotExecuted => {
-                Attempt::Again(error)
+                Attempt::Again(error, had)
             }
             Err(error) if error.kind() == Kind::WrongNode => Attempt::Over(Err(why_unknown(&error))),
             Err(error) if error.kind() == Kind::OutcomeUnknown && call.is_repeatable() && resent.is_none() => {
                 Attempt::Unknown(error, None)
             }
             // The first time runs still: its answer is this one's.
-            Err(error) if error.kind() == Kind::IdempotencyKeyInUse && resent.is_some() => Attempt::Again(error),
+            Err(error) if error.kind() == Kind::IdempotencyKeyInUse && resent.is_some() => {
+                Attempt::Again(error, Duration::ZERO)
+            }
             answer => Attempt::Over(answer),
         }
     }

@@ -17,7 +17,7 @@ fn cut_off_from_the_store_it_answers_nothing_and_back_with_it_it_goes_on() {
     let Some(mut run) = Run::begin("cut") else { return };
     let mut server = run.start("one");
     run.load.ask_of(&[server.address]);
-    while run.goes_on(3) {
+    while run.goes_on(2) {
         run.answers(50, BACK, "nothing is answered before the cut");
         let wire = if run.round() % 2 == 1 { Wire::Silent } else { Wire::Cut };
         run.proxies.set_all(wire);

@@ -13,7 +13,7 @@ fn killed_at_random_moments_it_loses_and_doubles_nothing() {
     let Some(mut run) = Run::begin("kill") else { return };
     let mut server = run.start("one");
     run.load.ask_of(&[server.address]);
-    while run.goes_on(10) {
+    while run.goes_on(5) {
         run.answers(1, Duration::from_secs(30), "nothing is answered after a kill");
         run.sleep(50, 900);
         assert!(server.is_running(), "it ended by itself: {}", server.said());

@@ -69,6 +69,14 @@ async fn a_reply_too_large_to_keep_is_not_given_again() {
         keyed(&world, "/objects/probe/a/big", "k", r#"{"bytes":5000}"#).await.is_problem(409, "reply-not-kept");
     assert_eq!(problem["outcome"], "executed");
     world.get("/objects/probe/a").await.is(200, json!({"hits": 1, "text": ""}));
+
+    let state = json!({"name": "x".repeat(5000), "price": 1, "stock": 1}).to_string();
+    let create = async || keyed(&world, "/objects/product", "k", &state).await;
+    let created = create().await;
+    let location = created.header("location").unwrap();
+    let again = create().await;
+    again.is_problem(409, "reply-not-kept");
+    assert_eq!(again.header("location"), Some(location), "who has lost the first answer finds what he made");
 }
 
 #[tokio::test]

@@ -35,6 +35,27 @@ impl Measure {
 #[derive(Debug)]
 pub struct Unit(String);
 
+/// Leaves out what it cannot be without.
+#[remote_object]
+pub struct Hamper {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    items: Vec<String>,
+}
+
+#[remote_object]
+impl Hamper {
+    /// Puts one in.
+    pub fn put_in(&mut self, item: String) -> usize {
+        self.items.push(item);
+        self.items.len()
+    }
+
+    /// Takes all out.
+    pub fn empty(&mut self) {
+        self.items.clear();
+    }
+}
+
 const JSON: (&str, &str) = ("content-type", "application/json");
 const ATOMS: &str = "340282366920938463463374607431768211455";
 
@@ -56,6 +77,10 @@ async fn a_state_that_could_not_be_read_again_is_not_written() {
     world.post("/objects/measure/a/divide", r#"{"by":0.0}"#).await.is_problem(500, "internal");
     assert_eq!(world.get("/objects/measure/a").await.json()["ratio"], 0.5);
     world.post("/objects/measure/a/divide", r#"{"by":4.0}"#).await.is(200, 0.25);
+
+    world.post("/objects/hamper/a/put-in", r#"{"item":"ham"}"#).await.is(200, 1);
+    world.post("/objects/hamper/a/empty", "").await.is_problem(500, "internal");
+    world.get("/objects/hamper/a").await.is(200, serde_json::json!({"items": ["ham"]}));
 
     let mut config = Config::default();
     config.limits.l1_bytes = 0;

@@ -67,6 +67,26 @@ async fn one_broken_object_is_no_other_ones_business() {
     assert_eq!(host.list("tally", None, 10).await.unwrap().keys, [key("a"), key("b")]);
 }
 
+#[tokio::test]
+async fn an_epoch_that_somebody_else_had_is_not_used_again() {
+    for store in [Scripted::exclusive(), Scripted::shared(), Scripted::over(Ordered::store())] {
+        let service = service(&store).await;
+        let host = service.host();
+        add(host, "a", 1).now().await.unwrap();
+        // The registers went back behind the records, as when a part of the store was restored.
+        let next = store.stored(&key("a")).await.unwrap().record.version.epoch() + 1;
+        let later = foreign("a", Version::new(next, 3), r#"{"value":50,"text":""}"#).await;
+        store.overwrite(&key("a"), &later).await;
+        host.forget();
+        assert_eq!(failure(&add(host, "a", 1).now().await), (Kind::WrongNode, Outcome::NotExecuted));
+        assert_eq!(failure(&add(host, "a", 1).now().await), (Kind::WrongNode, Outcome::NotExecuted));
+        let answer = add(host, "a", 1).now().await.unwrap();
+        assert_eq!(answer.tag.unwrap().epoch(), next + 1, "its versions were given before");
+        assert_eq!(number(&Ok(answer)), 51);
+        assert_at_rest(host).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_record_of_a_later_epoch_is_not_overwritten() {
     for store in [Scripted::exclusive(), Scripted::shared(), Scripted::over(Ordered::store())] {

@@ -143,6 +143,27 @@ async fn a_node_that_drains_hands_over_without_a_failed_call() {
 }
 
 #[tokio::test]
+async fn a_node_that_drains_lets_objects_end_what_they_ask_of_others() {
+    let inner = shared_memory();
+    let (first, second) = (Node::start(&inner, "a").await, Node::start(&inner, "b").await);
+    settle().await;
+    // Asked through the node that stays; half of them are on the one that leaves.
+    let asked: Vec<_> = (0..40)
+        .map(|id| {
+            let client = second.client.clone();
+            tokio::spawn(async move { client.call(tally(id).tell_late(tally(id + 100), 1_000)).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    first.drain().await;
+    for (id, answer) in asked.into_iter().enumerate() {
+        assert_eq!(answer.await.unwrap().unwrap(), 1);
+        assert_eq!(second.client.call(tally(id).value()).await.unwrap(), 1);
+        assert_eq!(second.client.call(tally(id + 100).value()).await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
 async fn who_has_left_is_not_waited_for() {
     let inner = shared_memory();
     let (first, second) = (Node::start(&inner, "a").await, Node::start(&inner, "b").await);
@@ -294,4 +315,26 @@ async fn the_second_of_two_hosts_with_one_name_says_so() {
     assert_eq!(error.kind(), Kind::Config);
     assert!(error.message().contains("--node-name") && error.message().contains(&first.url), "{error}");
     first.client.call(tally(1).add(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_second_of_two_with_one_name_and_one_address_goes_when_it_finds_the_other() {
+    let inner = shared_memory();
+    let start = async || {
+        let builder = Service::builder().datastore("shared", Arc::clone(&inner)).node_name("a");
+        builder.advertise("http://127.0.0.1:1").build().await.unwrap()
+    };
+    let services = [start().await, start().await];
+    // The second has ended the first, as a restart would; the first joins again, and sees that the second beats.
+    for _ in 0..150 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let answers = services.iter().map(|service| service.host().call(tally(1).add(1)));
+        let answers = futures_util::future::join_all(answers).await;
+        let gone: Vec<_> =
+            answers.iter().filter_map(|answer| answer.as_ref().err()).map(|error| error.code()).collect();
+        if gone == ["config"] {
+            return;
+        }
+    }
+    panic!("both live on");
 }

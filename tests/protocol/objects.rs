@@ -91,6 +91,14 @@ impl Tally {
         said.map_err(|error| TallyError::Failed(error.into()))
     }
 
+    /// Tells another, and takes its time before it has come to anything itself.
+    pub async fn tell_late(&mut self, cx: &Context, to: Remote<Tally>, ms: u64) -> Result<i64, TallyError> {
+        cx.call(to.add(1)).await.map_err(|error| TallyError::Failed(error.into()))?;
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+        self.value += 1;
+        Ok(self.value)
+    }
+
     /// Has another tell a third one.
     pub async fn tell_round(&mut self, cx: &Context, by: Remote<Tally>, to: Remote<Tally>) -> Result<i64, TallyError> {
         self.value += 1;

@@ -59,10 +59,11 @@ pub(super) fn add(def: &TypeDef, generator: &mut SchemaGenerator, paths: &mut Ma
         let params: Vec<Value> = method.params.iter().map(|param| (param.schema)(generator).to_value()).collect();
         let reply = method.reply.map(|schema| schema(generator));
         let problems = (method.problems)(generator);
+        let definitions = generator.definitions();
         let mut verbs = json!({"parameters": [parameter_ref("id")]});
-        verbs["post"] = call(def, method, &params, reply.as_ref(), &problems, false);
+        verbs["post"] = call(def, method, &params, reply.as_ref(), &problems, None);
         if method.is_view() {
-            verbs["get"] = call(def, method, &params, reply.as_ref(), &problems, true);
+            verbs["get"] = call(def, method, &params, reply.as_ref(), &problems, Some(definitions));
         }
         paths.insert(format!("{object}/{}", method.name), verbs);
     }
@@ -88,7 +89,7 @@ fn create(def: &TypeDef, state: &Value) -> Value {
         operation.body = Some(json!({"description": "The state; the default without one", "content": content}));
     }
     operation.kinds.extend_from_slice(BODY);
-    operation.success("201", "The new state", Some(state), &["ETag", "Location", "Idempotency-Replayed"]);
+    operation.success("201", "The new state", Some(state), &["ETag", "Location", "Link", "Idempotency-Replayed"]);
     operation.finish()
 }
 
@@ -105,8 +106,8 @@ fn put(def: &TypeDef, state: &Value) -> Value {
     operation.change();
     operation.body = Some(json!({"required": true, "content": json_of(&closed(state))}));
     operation.kinds.extend_from_slice(BODY);
-    operation.success("200", "The state", Some(state), &["ETag", "Idempotency-Replayed"]);
-    operation.success("201", "The state of the new object", Some(state), &["ETag", "Idempotency-Replayed"]);
+    operation.success("200", "The state", Some(state), &["ETag", "Link", "Idempotency-Replayed"]);
+    operation.success("201", "The state of the new object", Some(state), &["ETag", "Link", "Idempotency-Replayed"]);
     operation.finish()
 }
 
@@ -118,7 +119,7 @@ fn patch(def: &TypeDef, state: &Value) -> Value {
     operation.body = Some(json!({"required": true, "content": content}));
     operation.kinds.extend_from_slice(BODY);
     operation.kinds.push(Kind::ObjectNotFound);
-    operation.success("200", "The new state", Some(state), &["ETag", "Idempotency-Replayed"]);
+    operation.success("200", "The new state", Some(state), &["ETag", "Link", "Idempotency-Replayed"]);
     operation.finish()
 }
 
@@ -137,12 +138,14 @@ fn call(
     params: &[Value],
     reply: Option<&Schema>,
     problems: &[ProblemDef],
-    by_get: bool,
+    by_get: Option<&Map<String, Value>>,
 ) -> Value {
-    let name = if by_get { format!("{}.get", method.name) } else { method.name.to_owned() };
+    let name = if by_get.is_some() { format!("{}.get", method.name) } else { method.name.to_owned() };
     let mut operation = Operation::new(def, &name, method.doc.to_owned());
-    if method.is_view() {
+    if by_get.is_some() {
         operation.read();
+    } else if method.is_view() {
+        operation.conditions(&[]);
     } else {
         operation.change();
     }
@@ -150,8 +153,8 @@ fn call(
     if method.context {
         operation.kinds.extend_from_slice(&[Kind::CallCycle, Kind::CallChainTooDeep]);
     }
-    if by_get {
-        let query = method.params.iter().zip(params).map(|(param, schema)| query_parameter(param, schema));
+    if let Some(definitions) = by_get {
+        let query = method.params.iter().zip(params).map(|(param, schema)| query_parameter(param, schema, definitions));
         operation.parameters.extend(query);
     } else {
         operation.body = Some(arguments(method, params));
@@ -161,7 +164,7 @@ fn call(
     if method.is_view() && method.context {
         headers.clear();
     }
-    if by_get {
+    if by_get.is_some() {
         headers.push("Cache-Status");
     }
     if !method.is_view() {
@@ -186,20 +189,48 @@ fn arguments(method: &Method, params: &[Value]) -> Value {
     json!({"required": !required.is_empty(), "content": json_of(&schema)})
 }
 
-/// What is no plain value stands in the query as JSON text.
-fn query_parameter(param: &Param, schema: &Value) -> Value {
+/// What reads strings takes the query's text as it is, and plain values look the same either way; all else is JSON text.
+fn query_parameter(param: &Param, schema: &Value, definitions: &Map<String, Value>) -> Value {
     let plain = |name: &Value| matches!(name.as_str(), Some("string" | "integer" | "number" | "boolean" | "null"));
     let is_plain = match &schema["type"] {
         Value::Array(names) => names.iter().all(plain),
         name => plain(name),
     };
     let mut parameter = json!({"name": param.name, "in": "query", "required": !param.optional});
-    if is_plain {
+    if is_plain || reads_text(schema, definitions, SCHEMAS_DEEP) {
         parameter["schema"] = schema.clone();
     } else {
         parameter["content"] = json_of(schema);
     }
     parameter
+}
+
+/// A type that is its own alternative ends here.
+const SCHEMAS_DEEP: usize = 16;
+
+/// Whether a string is among the values of a schema.
+fn reads_text(schema: &Value, definitions: &Map<String, Value>, deep: usize) -> bool {
+    let Some(deep) = deep.checked_sub(1) else { return false };
+    let Value::Object(members) = schema else { return schema == &Value::Bool(true) };
+    let any = |schemas: &Value| {
+        schemas.as_array().is_some_and(|schemas| schemas.iter().any(|schema| reads_text(schema, definitions, deep)))
+    };
+    let named = |name: &Value| name == "string";
+    match members.get("type") {
+        Some(Value::Array(names)) => return names.iter().any(named),
+        Some(name) => return named(name),
+        None => {}
+    }
+    if let Some(name) = members.get("$ref").and_then(|name| name.as_str()?.rsplit('/').next()) {
+        return definitions.get(name).is_some_and(|schema| reads_text(schema, definitions, deep));
+    }
+    let alternatives: Vec<_> = ["anyOf", "oneOf", "allOf"].iter().filter_map(|key| members.get(*key)).collect();
+    match (members.get("const"), members.get("enum")) {
+        (Some(value), _) => value.is_string(),
+        (None, Some(values)) => values.as_array().is_some_and(|values| values.iter().any(Value::is_string)),
+        // Without a word of what it is, it may be anything.
+        (None, None) => alternatives.is_empty() || alternatives.into_iter().any(any),
+    }
 }
 
 /// A state that a client sends: it has no members but those of its type.
@@ -225,11 +256,17 @@ impl<'a> Operation<'a> {
     }
 
     fn read(&mut self) {
-        for name in ["If-Match", "If-None-Match", "Cache-Control"] {
+        self.conditions(&["Cache-Control"]);
+        self.kinds.push(Kind::NotCached);
+        self.responses.insert("304".into(), json!({"description": "The reader has it already"}));
+    }
+
+    /// Of what changes nothing.
+    fn conditions(&mut self, others: &[&str]) {
+        for name in ["If-Match", "If-None-Match"].iter().chain(others) {
             self.parameters.push(parameter_ref(name));
         }
-        self.kinds.extend_from_slice(&[Kind::PreconditionFailed, Kind::NotCached, Kind::StoreUnavailable]);
-        self.responses.insert("304".into(), json!({"description": "The reader has it already"}));
+        self.kinds.extend_from_slice(&[Kind::PreconditionFailed, Kind::StoreUnavailable]);
     }
 
     fn change(&mut self) {

@@ -32,7 +32,7 @@ pub(super) fn responses() -> Map<String, Value> {
     let response = |(status, codes): (u16, Vec<&str>)| {
         let listed: Vec<_> = codes.iter().map(|code| format!("`{code}`")).collect();
         let mut headers = json!({"Outcome": {"$ref": "#/components/headers/Outcome"}});
-        if status == 429 || status == 503 {
+        if matches!(status, 409 | 429 | 503) {
             headers["Retry-After"] = json!({"$ref": "#/components/headers/Retry-After"});
         }
         let response = json!({

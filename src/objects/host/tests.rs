@@ -46,10 +46,14 @@ async fn host() -> Host {
 }
 
 async fn host_on(store: Arc<dyn Datastore>) -> Host {
+    host_of(store, TypeDef::of::<Sum>()).await
+}
+
+async fn host_of(store: Arc<dyn Datastore>, def: TypeDef) -> Host {
     let cache = Cache::new(store, 1 << 20, Pools::default());
     let node = NodeId { name: "node".into(), addr: String::new(), format: FORMAT };
     let locks = Locks::join(cache, node, crate::config::Confirm::Node, Random::seeded(1)).await.unwrap();
-    let registry = Registry::new(&[TypeDef::of::<Sum>()], false).unwrap();
+    let registry = Registry::new(&[def], false).unwrap();
     Host::new(registry, locks, Arc::default(), None, None)
 }
 
@@ -190,4 +194,55 @@ async fn a_keyed_call_that_fails_is_told_so_over_a_record_of_this_owner() {
     assert!(hold.wrote(version));
     assert_eq!(delete(Some("k")).await.unwrap_err().kind(), Kind::ObjectNotFound);
     assert_eq!(stands().await, Some(version), "once is enough");
+}
+
+/// A release whose parcels had one more field than those of the next.
+mod former {
+    use crate::prelude::*;
+
+    #[remote_object(name = "parcel", replace)]
+    pub(super) struct Parcel {
+        weight: u32,
+        colour: String,
+    }
+
+    #[remote_object]
+    impl Parcel {}
+}
+
+/// Weighed.
+#[remote_object(name = "parcel", replace)]
+struct Parcel {
+    weight: u32,
+}
+
+#[remote_object]
+impl Parcel {}
+
+async fn asked(host: &Host, op: Op) -> Result<Bytes> {
+    let request = Request {
+        key: ObjectKey::new("parcel", "a").unwrap(),
+        op,
+        conditions: Conditions::default(),
+        idempotency_key: None,
+        deadline: clock::now() + Duration::from_secs(60),
+        freshness: Freshness::default(),
+        trace: None,
+        way: None,
+    };
+    host.answer(request).await.map(|reply| reply.body)
+}
+
+#[tokio::test]
+async fn a_patch_of_what_an_older_release_wrote_is_about_what_it_says() {
+    let store = Memory::store();
+    let older = host_of(Arc::clone(&store), TypeDef::of::<former::Parcel>()).await;
+    let whole = Bytes::from_static(br#"{"weight":1,"colour":"red"}"#);
+    asked(&older, Op::Replace(whole)).await.unwrap();
+    older.leave().await;
+    let newer = host_of(store, TypeDef::of::<Parcel>()).await;
+    let patched = asked(&newer, Op::Patch(Bytes::from_static(br#"{"weight":2}"#))).await.unwrap();
+    assert_eq!(patched, br#"{"weight":2}"#[..]);
+    let error = asked(&newer, Op::Patch(Bytes::from_static(br#"{"colour":"blue"}"#))).await.unwrap_err();
+    assert_eq!(error.code(), "invalid-arguments");
 }
