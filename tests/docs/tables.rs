@@ -99,7 +99,9 @@ fn every_constant_stands_in_the_page_with_its_value() {
 fn every_step_of_the_tests_stands_in_the_page() {
     let source = read("xtask/src/steps.rs");
     let steps = source.lines().filter_map(|line| line.trim().strip_prefix("Step { name: \"")?.split_once('"'));
-    let steps: Vec<String> = steps.map(|(name, _)| name.to_owned()).collect();
+    let steps = steps.map(|(name, _)| name.to_owned());
+    // What most steps are has no name.
+    let steps: Vec<String> = steps.filter(|name| !name.is_empty()).collect();
     let rows = table(&read("CONTRIBUTING.md"), "step");
     assert_eq!(rows.iter().flat_map(|row| names(&row[0])).collect::<Vec<_>>(), steps);
 }
