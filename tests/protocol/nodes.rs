@@ -147,11 +147,11 @@ async fn a_node_that_drains_lets_objects_end_what_they_ask_of_others() {
     let inner = shared_memory();
     let (first, second) = (Node::start(&inner, "a").await, Node::start(&inner, "b").await);
     settle().await;
-    // Asked through the node that stays; half of them are on the one that leaves.
+    // Asked through the node that stays; half of them are on the one that leaves, and are not through when it gives its shards back.
     let asked: Vec<_> = (0..40)
         .map(|id| {
             let client = second.client.clone();
-            tokio::spawn(async move { client.call(tally(id).tell_late(tally(id + 100), 1_000)).await })
+            tokio::spawn(async move { client.call(tally(id).tell_late(tally(id + 100), 4_000)).await })
         })
         .collect();
     tokio::time::sleep(Duration::from_millis(300)).await;
