@@ -20,7 +20,7 @@ use super::hold::Hold;
 use super::incarnation;
 use super::registers::{ShardRow, read};
 use super::route::moving;
-use super::shards::{Locks, RETRY_FIRST, RETRY_MAX, fenced_error};
+use super::shards::{Locks, RETRY_FIRST, RETRY_MAX, SILENT_MAX, fenced_error};
 use crate::clock::{self, Instant};
 use crate::config::Confirm;
 use crate::error::{Error, Kind, Result};
@@ -90,9 +90,6 @@ impl<T> std::fmt::Debug for Rounds<T> {
         f.write_str("Rounds")
     }
 }
-
-/// How long a store that does not answer is asked.
-const CONFIRM_MAX: Duration = Duration::from_secs(30);
 
 /// The reads of a process before its answers.
 #[derive(Debug)]
@@ -212,9 +209,9 @@ async fn asked_again<T, F: Future<Output = Result<T>>>(ask: impl Fn() -> F) -> R
     let began = clock::now();
     let mut pause = RETRY_FIRST;
     loop {
-        let answer = tokio::time::timeout_at(began + CONFIRM_MAX, ask()).await;
+        let answer = tokio::time::timeout_at(began + SILENT_MAX, ask()).await;
         match answer.unwrap_or_else(|_| Err(Error::store("a read was not answered at all"))) {
-            Err(_) if began.elapsed() < CONFIRM_MAX => tokio::time::sleep(pause).await,
+            Err(_) if began.elapsed() < SILENT_MAX => tokio::time::sleep(pause).await,
             answer => return answer,
         }
         pause = (pause * 2).min(RETRY_MAX);

@@ -4,7 +4,6 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError, Weak};
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -14,14 +13,10 @@ use super::incarnation::{self, BEAT};
 use super::members::{Members, Watch, read_up};
 use super::registers::{NodeRow, TRY_MAX};
 use super::route::moving;
-use super::shards::{Locks, RETRY_FIRST};
+use super::shards::{Locks, RETRY_FIRST, SILENT_MAX};
 use crate::clock::{self, Random};
 use crate::error::{Error, Kind, Result};
 use crate::model::Rev;
-
-/// How long a beat may take, with all it may have to do first: a join that watches another life, and ends it. Longer than any
-/// store of ours lets it wait.
-const BEAT_MAX: Duration = Duration::from_secs(30);
 
 /// A life, and its row as its last beat left it.
 pub(super) type Beaten = (Arc<str>, (NodeRow, Rev));
@@ -191,7 +186,7 @@ pub(super) async fn keep_beating(locks: Weak<Locks>) {
             return;
         }
         // Whatever a store does, the next beat comes.
-        let beat = tokio::time::timeout(BEAT_MAX, locks.beat(&mut watch));
+        let beat = tokio::time::timeout(SILENT_MAX, locks.beat(&mut watch));
         let beaten = match AssertUnwindSafe(beat).catch_unwind().await {
             Ok(Ok(beaten)) => beaten,
             Ok(Err(_)) => Err(Error::store("a beat was not answered at all")),

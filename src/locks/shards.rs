@@ -61,8 +61,9 @@ pub struct Locks {
     watch: OnceLock<tokio::task::AbortHandle>,
 }
 
-/// How long a store is waited for that does not answer a load.
-const LOAD_MAX: Duration = Duration::from_secs(30);
+/// How long a store that does not answer is waited for: by a confirm, a load, a beat with all it may have to do first. Longer than
+/// any store of ours lets them wait.
+pub(super) const SILENT_MAX: Duration = Duration::from_secs(30);
 pub(super) const RETRY_FIRST: Duration = Duration::from_millis(20);
 pub(super) const RETRY_MAX: Duration = Duration::from_secs(1);
 
@@ -289,7 +290,7 @@ impl Locks {
         self.ready()?;
         // A late put may land at any time: only the store knows.
         let unsettled = hold.is_unsettled(key);
-        let found = tokio::time::timeout(LOAD_MAX, self.cache.load(hold.id, key, unsettled)).await;
+        let found = tokio::time::timeout(SILENT_MAX, self.cache.load(hold.id, key, unsettled)).await;
         let found = found.unwrap_or_else(|_| Err(Error::store("a load was not answered at all")));
         let found = found.map_err(|error| error.with_key(key).with_operation("load"))?;
         let Some(loaded) = &found.loaded else { return Ok((found, false)) };

@@ -246,14 +246,16 @@ impl Host {
             Ok(def) => def,
             Err(error) => return Settled::Over(error),
         };
-        let asking = if calls[0].is_async() { hold.ask() } else { None };
-        if asking.is_none() && calls[0].is_async() {
+        let is_async = calls[0].is_async();
+        // Until the turn is settled.
+        let asking = is_async.then(|| hold.ask());
+        if let Some(None) = asking {
             // The shard is being given back: they run where it goes.
             return Settled::Moved(calls);
         }
         let mut turn = Turn::new(def, hold, base, self.0.sizes);
         let mut answers = Vec::with_capacity(calls.len());
-        if calls[0].is_async() {
+        if is_async {
             answers.push(turn.run_async(self, &calls[0]).await);
         } else {
             let ran = turn.run_all(self, &calls, &mut answers);

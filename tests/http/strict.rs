@@ -68,6 +68,12 @@ async fn an_optional_text_in_a_query_is_taken_as_it_is() {
     label("name=&unit=&count=null").await.is(200, "Some(\"\") Unit(\"\") None");
     label("unit=m").await.is(200, "None Unit(\"m\") None");
     label("unit=m&count=x").await.is_problem(422, "invalid-arguments");
+    let described = world.get("/openapi.json").await.json();
+    let parameters = &described["paths"]["/objects/measure/{id}/label"]["get"]["parameters"];
+    for name in ["name", "unit", "count"] {
+        let parameter = parameters.as_array().unwrap().iter().find(|parameter| parameter["name"] == name).unwrap();
+        assert!(parameter.get("schema").is_some(), "who goes by this quotes it: {parameter}");
+    }
 }
 
 #[tokio::test]

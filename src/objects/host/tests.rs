@@ -63,17 +63,21 @@ fn adding(host: &Host, method: &str) -> Op {
     Op::Call(method, args)
 }
 
-async fn add(host: &Host, id: &str, method: &str) -> (i64, Version) {
-    let request = Request {
-        key: ObjectKey::new("sum", id).unwrap(),
-        op: adding(host, method),
+fn request(key: ObjectKey, op: Op) -> Request {
+    Request {
+        key,
+        op,
         conditions: Conditions::default(),
         idempotency_key: None,
         deadline: clock::now() + Duration::from_secs(60),
         freshness: Freshness::default(),
         trace: None,
         way: None,
-    };
+    }
+}
+
+async fn add(host: &Host, id: &str, method: &str) -> (i64, Version) {
+    let request = request(ObjectKey::new("sum", id).unwrap(), adding(host, method));
     let reply = host.answer(request).await.unwrap();
     (serde_json::from_slice(&reply.body).unwrap(), reply.tag.unwrap())
 }
@@ -220,17 +224,7 @@ struct Parcel {
 impl Parcel {}
 
 async fn asked(host: &Host, op: Op) -> Result<Bytes> {
-    let request = Request {
-        key: ObjectKey::new("parcel", "a").unwrap(),
-        op,
-        conditions: Conditions::default(),
-        idempotency_key: None,
-        deadline: clock::now() + Duration::from_secs(60),
-        freshness: Freshness::default(),
-        trace: None,
-        way: None,
-    };
-    host.answer(request).await.map(|reply| reply.body)
+    host.answer(request(ObjectKey::new("parcel", "a").unwrap(), op)).await.map(|reply| reply.body)
 }
 
 #[tokio::test]
