@@ -301,6 +301,7 @@ mod tests {
             assert!(left.last_mut().expect("joined").now_or_never().is_none(), "it has begun");
         }
         gated.gate.add_permits(AT_ONCE + 1);
-        join().await.expect("up");
+        let next = tokio::time::timeout(Duration::from_secs(5), join()).await;
+        next.expect("those that were left hold up nobody").expect("up");
     }
 }
