@@ -7,12 +7,13 @@
 //! than its own, and answers 421.
 
 use bytes::Bytes;
+use http::header::ETAG;
 use http::{HeaderMap, HeaderValue, Method};
 use hyper::body::Body;
 
 use super::extract::{Head, query_pairs};
 use super::layers::{Answer, Asked};
-use super::names::{AT, CHAIN, EPOCH, EXPLAIN, KNOWN, LIFE, OWNER_LIFE, RELAY, RELAYED, RESENT, SECRET, TIER};
+use super::names::{AT, CHAIN, EPOCH, EXPLAIN, KNOWN, LIFE, OWNER_LIFE, RELAY, RELAYED, RESENT, SECRET, TIER, once};
 use super::problem::Refusal;
 use super::reply::{self, Shape};
 use super::routes::{self, Route};
@@ -89,7 +90,7 @@ where
 }
 
 fn answered(asked: &Asked<'_>, reply: Reply) -> Answer {
-    let at = reply.at.and_then(|at| HeaderValue::try_from(at.to_string()).ok());
+    let at = reply.at.and_then(|at| once(at.to_string()).ok());
     let tier = match reply.tier {
         Tier::L1 => "l1",
         Tier::Shared(name) => name,
@@ -99,6 +100,9 @@ fn answered(asked: &Asked<'_>, reply: Reply) -> Answer {
     answer.headers_mut().insert(TIER, HeaderValue::from_static(tier));
     if let Some(at) = at {
         answer.headers_mut().insert(AT, at);
+    }
+    if let Some(tag) = answer.headers_mut().get_mut(ETAG) {
+        tag.set_sensitive(true);
     }
     answer
 }

@@ -1,6 +1,7 @@
 //! The names that both ends of the wire use: headers of ours, media types, the URIs of problems.
 
-use http::HeaderName;
+use http::header::InvalidHeaderValue;
+use http::{HeaderName, HeaderValue};
 
 /// The key under which an unsafe request may be sent again.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -90,3 +91,11 @@ pub(crate) const METHOD_ERROR_TYPE: &str = "urn:remote-object:method-error:";
 /// The members every problem has; a method's error cannot have a field of such a name.
 pub(crate) const PROBLEM_MEMBERS: [&str; 8] =
     ["type", "title", "status", "detail", "instance", "code", "retryable", "outcome"];
+
+/// A header's value that will not come again. HTTP/2 is told to keep it out of the table of those that come often, which
+/// it would only push others out of.
+pub(super) fn once(text: String) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut value = HeaderValue::try_from(text)?;
+    value.set_sensitive(true);
+    Ok(value)
+}

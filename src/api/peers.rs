@@ -3,29 +3,29 @@
 //! The form is that of the public routes, below a path of its own and with a few headers more, so that nodes of different
 //! builds understand each other as long as clients do.
 
+mod kept;
+
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH, IF_NONE_MATCH};
-use http::{HeaderValue, Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::client::conn::TrySendError;
-use hyper::client::conn::http2::{self, SendRequest};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
+use http::response::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 #[cfg(not(feature = "tls"))]
 use hyper_util::client::legacy::connect::HttpConnector as Connector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower_service::Service;
 
-use super::client::{GRACE, REPLY_BYTES_MAX, read_problem, read_tag, write_tags};
+use self::kept::{Kept, Unanswered};
+use super::client::{GRACE, read_problem, read_tag, write_tags};
 use super::names::{
     AT, CHAIN, EPOCH, EXPLAIN, IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, INNER, JSON, KNOWN, LIFE, OWNER_LIFE,
-    PROBLEM_JSON, RELAY, RELAYED, REQUEST_TIMEOUT, RESENT, SECRET, TIER, TRACEPARENT,
+    PROBLEM_JSON, RELAY, RELAYED, REQUEST_TIMEOUT, RESENT, SECRET, TIER, TRACEPARENT, once,
 };
 #[cfg(feature = "tls")]
 use super::tls::{Connector, PeerTls};
@@ -37,26 +37,26 @@ use crate::objects::{Forward, Forwarded, Op, Peer, Peers, Reply, Success, Tier, 
 
 /// How long a connection to another node may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often a connection is tried that has been silent, and how long the answer may take. After both together it counts as
-/// broken, and calls go another way: one that is sent before is lost.
-const PING: Duration = Duration::from_secs(1);
-const PONG_MAX: Duration = Duration::from_secs(2);
 /// A connection that was not used for so long is about to be closed by the other end.
 const UNUSED_MAX: Duration = Duration::from_secs(60);
-/// What may be under way of one answer, and of all on a connection, in bytes.
-const WINDOW: u32 = 1 << 20;
-
 /// The other nodes of this cluster. Connections are made when they are needed, one a node, and kept.
-#[derive(Debug)]
 pub(crate) struct Nodes {
     /// Each with when it was asked for last.
     connections: Mutex<HashMap<Arc<str>, (Connecting, Instant)>>,
     connector: Connector,
+    /// In the table of headers that come often, so that it is written once a connection: no header of a client comes by that
+    /// name on one, so that nobody can try what it is.
     secret: HeaderValue,
 }
 
+impl std::fmt::Debug for Nodes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Nodes").finish_non_exhaustive()
+    }
+}
+
 /// A connection, made or on its way; or why there is none.
-type Connecting = Shared<BoxFuture<'static, Result<SendRequest<Full<Bytes>>, Error>>>;
+type Connecting = Shared<BoxFuture<'static, Result<Kept, Error>>>;
 
 impl Nodes {
     /// `secret` is what nodes show each other that have no certificates.
@@ -65,8 +65,7 @@ impl Nodes {
     /// `config` when a certificate cannot be used.
     pub(crate) fn new(secret: &str, config: &Config) -> Result<Self> {
         let connector = connector(config)?;
-        let mut secret = HeaderValue::try_from(secret).map_err(|_| Error::internal("the secret is no header"))?;
-        secret.set_sensitive(true);
+        let secret = HeaderValue::try_from(secret).map_err(|_| Error::internal("the secret is no header"))?;
         Ok(Self { connections: Mutex::default(), connector, secret })
     }
 
@@ -77,7 +76,7 @@ impl Nodes {
         // Nodes come and go, each at an address of its own.
         connections.retain(|_, (known, used)| match known.peek() {
             None => true,
-            Some(Ok(connection)) => !connection.is_closed() && now.saturating_duration_since(*used) < UNUSED_MAX,
+            Some(Ok(connection)) => !connection.is_over() && now.saturating_duration_since(*used) < UNUSED_MAX,
             Some(Err(_)) => false,
         });
         if let Some((known, used)) = connections.get_mut(addr) {
@@ -95,26 +94,16 @@ fn unreached(addr: &str, detail: &str) -> Error {
         .with_detail(format!("{addr}: {detail}"))
 }
 
-async fn connect(mut connector: Connector, addr: Arc<str>) -> Result<SendRequest<Full<Bytes>>> {
+async fn connect(mut connector: Connector, addr: Arc<str>) -> Result<Kept> {
     let failed = |detail: String| unreached(&addr, &detail);
     let uri: Uri = addr.parse().map_err(|error| failed(format!("{error}")))?;
     let made = async {
         poll_fn(|cx| connector.poll_ready(cx)).await.map_err(|error| failed(format!("{error:?}")))?;
         let io = connector.call(uri).await.map_err(|error| failed(format!("{error:?}")))?;
-        let mut builder = http2::Builder::new(TokioExecutor::new());
-        builder.timer(TokioTimer::new());
-        builder.initial_stream_window_size(WINDOW).initial_connection_window_size(16 * WINDOW);
-        builder.keep_alive_interval(PING).keep_alive_timeout(PONG_MAX);
-        builder.handshake(io).await.map_err(|error| failed(format!("{error:?}")))
+        Kept::open(io.into_inner()).await.map_err(|error| failed(format!("{error:?}")))
     };
     let late = |_| failed("no connection in time".into());
-    let (connection, driver) = tokio::time::timeout(CONNECT_TIMEOUT, made).await.map_err(late)??;
-    tokio::spawn(async move {
-        if let Err(error) = driver.await {
-            tracing::debug!(error.message = %error, "a connection to another node ended");
-        }
-    });
-    Ok(connection)
+    tokio::time::timeout(CONNECT_TIMEOUT, made).await.map_err(late)?
 }
 
 #[cfg(feature = "tls")]
@@ -137,25 +126,20 @@ impl Peers for Nodes {
         let (sent, begun, addr_asked) = (Arc::clone(&asked.sent), Arc::clone(&asked.sent), Arc::clone(&addr));
         let request = request(&addr, asked, &self.secret);
         Box::pin(async move {
-            let request = match request {
+            let (request, body) = match request {
                 Ok(request) => request,
                 Err(error) => return Forwarded::Answered(Err(error)),
             };
             let answered = async {
-                let mut connection = match connecting.await {
+                let connection = match connecting.await {
                     Ok(connection) => connection,
                     Err(error) => return Forwarded::Unsent(error),
                 };
-                sent.store(true, Ordering::Release);
-                let response = match connection.try_send_request(request).await {
-                    Ok(response) => response,
-                    Err(error) => return unanswered(&addr, &error),
-                };
-                let (head, body) = response.into_parts();
-                match Limited::new(body, REPLY_BYTES_MAX).collect().await {
-                    Ok(body) if relay => read_relayed(&addr, head.status, &head.headers, body.to_bytes(), edit),
-                    Ok(body) => read(&addr, head.status, &head.headers, body.to_bytes(), edit),
-                    Err(error) => Forwarded::Lost(Error::store(format!("the answer of {addr} broke off: {error}"))),
+                match connection.ask(request, body, &sent).await {
+                    Ok(answer) if relay => read_relayed(&addr, answer, edit),
+                    Ok(answer) => read(&addr, answer, edit),
+                    Err(Unanswered::Unsent(detail)) => Forwarded::Unsent(unreached(&addr, &detail)),
+                    Err(Unanswered::Lost(detail)) => Forwarded::Lost(Error::store(format!("{addr}: {detail}"))),
                 }
             };
             let late = || match edit {
@@ -180,30 +164,28 @@ impl Peers for Nodes {
             .header(SECRET, &self.secret)
             .header(LIFE, &*peer.id)
             .header(REQUEST_TIMEOUT, format!("{left:.3}"))
-            .body(Full::default());
+            .body(());
         let answered = async move {
             let request = request.map_err(|error| Error::internal(error.to_string()))?;
-            let mut connection = connecting.await?;
-            let gone = |error: &dyn std::fmt::Display| {
-                Error::new(Kind::StoreUnavailable, format!("it did not answer: {error}"))
+            let gone = |(Unanswered::Unsent(detail) | Unanswered::Lost(detail))| {
+                Error::new(Kind::StoreUnavailable, format!("it did not answer: {detail}"))
             };
-            let response = connection.try_send_request(request).await.map_err(|error| gone(error.error()))?;
-            let (head, body) = response.into_parts();
-            let body = Limited::new(body, REPLY_BYTES_MAX).collect().await.map_err(|error| gone(&error))?.to_bytes();
-            if head.status.is_success() { Ok(body) } else { Err(read_problem(head.status, &body, false)) }
+            let asked = connecting.await?.ask(request, Bytes::new(), &AtomicBool::new(false)).await;
+            let answer = asked.map_err(gone)?;
+            if answer.status().is_success() {
+                return Ok(answer.into_body());
+            }
+            Err(read_problem(answer.status(), answer.body(), false))
         };
         let late = || Err(Error::new(Kind::StoreUnavailable, "it did not answer in time"));
         Box::pin(async move { tokio::time::timeout_at(deadline, answered).await.unwrap_or_else(|_| late()) })
     }
 }
 
-fn request(addr: &str, asked: Forward, secret: &HeaderValue) -> Result<Request<Full<Bytes>>> {
-    let left = asked.deadline.saturating_duration_since(clock::now());
-    if left.is_zero() {
-        return Err(Error::new(Kind::DeadlineExceeded, "the deadline passed before the call was sent"));
-    }
-    let mut uri = format!("{}{INNER}{}", addr.trim_end_matches('/'), asked.key.path());
-    let (verb, body) = match asked.op {
+/// The verb, the URI and the body of a question.
+fn target(addr: &str, key: &ObjectKey, op: Op) -> (Method, String, Bytes) {
+    let mut uri = format!("{}{INNER}{}", addr.trim_end_matches('/'), key.path());
+    let (verb, body) = match op {
         Op::Get => (Method::GET, Bytes::new()),
         Op::Replace(state) => (Method::PUT, state),
         Op::Patch(patch) => (Method::PATCH, patch),
@@ -226,79 +208,76 @@ fn request(addr: &str, asked: Forward, secret: &HeaderValue) -> Result<Request<F
             }
         }
     };
-    let mut request = Request::builder().method(verb).uri(uri);
-    request = request
-        .header(SECRET, secret)
-        .header(CONTENT_TYPE, HeaderValue::from_static(JSON))
-        .header(REQUEST_TIMEOUT, format!("{:.6}", left.as_secs_f64().max(0.000_001)));
-    if let Some(key) = &asked.idempotency_key {
-        request = request.header(IDEMPOTENCY_KEY, key);
+    (verb, uri, body)
+}
+
+fn request(addr: &str, asked: Forward, secret: &HeaderValue) -> Result<(Request<()>, Bytes)> {
+    let left = asked.deadline.saturating_duration_since(clock::now());
+    if left.is_zero() {
+        return Err(Error::new(Kind::DeadlineExceeded, "the deadline passed before the call was sent"));
+    }
+    let (verb, uri, body) = target(addr, &asked.key, asked.op);
+    let cannot = |error: &dyn std::fmt::Display| Error::internal(format!("the call cannot be sent on: {error}"));
+    let mut request = Request::new(());
+    *request.method_mut() = verb;
+    *request.uri_mut() = uri.parse().map_err(|error| cannot(&error))?;
+    let headers = request.headers_mut();
+    headers.reserve(12);
+    headers.insert(SECRET, secret.clone());
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+    let mut say = |name, text: String| -> Result<()> {
+        headers.insert(name, once(text).map_err(|error| cannot(&error))?);
+        Ok(())
+    };
+    say(REQUEST_TIMEOUT, format!("{}.{:06}", left.as_secs(), left.subsec_micros().max(1)))?;
+    say(KNOWN, asked.way.known.to_string())?;
+    if let Some(key) = asked.idempotency_key {
+        say(IDEMPOTENCY_KEY, key)?;
     }
     if let Some(tags) = &asked.conditions.if_match {
-        request = request.header(IF_MATCH, write_tags(tags));
+        say(IF_MATCH, write_tags(tags))?;
     }
     if let Some(tags) = &asked.conditions.if_none_match {
-        request = request.header(IF_NONE_MATCH, write_tags(tags));
-    }
-    if let Some(age) = asked.freshness.max_age {
-        request = request.header(CACHE_CONTROL, format!("max-age={}", age.as_secs()));
-    }
-    if asked.freshness.only_if_cached {
-        request = request.header(CACHE_CONTROL, "only-if-cached");
+        say(IF_NONE_MATCH, write_tags(tags))?;
     }
     if let Some(trace) = &asked.trace {
-        request = request.header(TRACEPARENT, &**trace);
+        say(TRACEPARENT, trace.to_string())?;
     }
     if !asked.way.chain.is_empty() {
         let chain: Vec<String> = asked.way.chain.iter().map(crate::model::ObjectKey::path).collect();
-        request = request.header(CHAIN, chain.join(" "));
-    }
-    request = request.header(KNOWN, asked.way.known.to_string());
-    if let Some(life) = &asked.way.life {
-        request = request.header(LIFE, &**life);
+        say(CHAIN, chain.join(" "))?;
     }
     if let Some(version) = asked.way.resent {
-        request = request.header(RESENT, version.to_string());
+        say(RESENT, version.to_string())?;
+    }
+    if let Some(age) = asked.freshness.max_age {
+        headers.append(CACHE_CONTROL, once(format!("max-age={}", age.as_secs())).map_err(|error| cannot(&error))?);
+    }
+    if asked.freshness.only_if_cached {
+        headers.append(CACHE_CONTROL, HeaderValue::from_static("only-if-cached"));
+    }
+    if let Some(life) = &asked.way.life {
+        headers.insert(LIFE, HeaderValue::try_from(&**life).map_err(|error| cannot(&error))?);
     }
     if asked.way.relay {
-        request = request.header(RELAY, HeaderValue::from_static("1"));
+        headers.insert(RELAY, HeaderValue::from_static("1"));
     }
-    request.body(Full::new(body)).map_err(|error| Error::internal(format!("the call cannot be sent on: {error}")))
-}
-
-/// Whether it was sent at all decides what may have become of it.
-fn unanswered(addr: &str, error: &TrySendError<Request<Full<Bytes>>>) -> Forwarded {
-    let detail = format!("{:?}", error.error());
-    if error.message().is_some() || was_not_begun(error.error()) {
-        Forwarded::Unsent(unreached(addr, &detail))
-    } else {
-        Forwarded::Lost(Error::store(format!("{addr}: {detail}")))
-    }
-}
-
-/// HTTP/2 says so: the other node refused the stream, or went away before it came to it.
-fn was_not_begun(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source())
-        .filter_map(|error| error.downcast_ref::<h2::Error>())
-        .any(|error| {
-            error.reason() == Some(h2::Reason::REFUSED_STREAM)
-                || (error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR))
-        })
+    Ok((request, body))
 }
 
 /// What came of a question that the node at `addr` was to hand on.
-fn read_relayed(addr: &str, status: StatusCode, headers: &HeaderMap, body: Bytes, edit: bool) -> Forwarded {
+fn read_relayed(addr: &str, answer: Response<Bytes>, edit: bool) -> Forwarded {
     let unsent = |detail: String| {
         let what =
             "the node that has the object is reached neither by this one nor by the one that was to hand the call on";
         Forwarded::Unsent(Error::new(Kind::WrongNode, what).with_detail(format!("{addr}: {detail}")))
     };
-    match headers.get(RELAYED).and_then(|came| came.to_str().ok()) {
-        Some("unsent") => unsent(String::from_utf8_lossy(&body).into_owned()),
+    match answer.headers().get(RELAYED).and_then(|came| came.to_str().ok()) {
+        Some("unsent") => unsent(String::from_utf8_lossy(answer.body()).into_owned()),
         Some("lost") => Forwarded::Lost(Error::store(format!("{addr} handed the call on, and had no answer"))),
-        Some(_) => read(addr, status, headers, body, edit),
+        Some(_) => read(addr, answer, edit),
         // An answer of its own, as of a release that hands nothing on.
-        None => match read(addr, status, headers, body, edit) {
+        None => match read(addr, answer, edit) {
             Forwarded::Elsewhere(..) => unsent("it hands nothing on".to_owned()),
             Forwarded::Answered(Err(error))
                 if error.outcome() == Outcome::NotExecuted && error.kind() != Kind::Internal =>
@@ -310,7 +289,8 @@ fn read_relayed(addr: &str, status: StatusCode, headers: &HeaderMap, body: Bytes
     }
 }
 
-fn read(addr: &str, status: StatusCode, headers: &HeaderMap, body: Bytes, edit: bool) -> Forwarded {
+fn read(addr: &str, answer: Response<Bytes>, edit: bool) -> Forwarded {
+    let (Parts { status, headers, .. }, body) = answer.into_parts();
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     if status.is_success() {
         return Forwarded::Answered(Ok(Reply {
