@@ -37,13 +37,15 @@ use crate::objects::{Forward, Forwarded, Op, Peer, Peers, Reply, Success, Tier, 
 
 /// How long a connection to another node may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// A connection that was not used for so long is about to be closed by the other end.
+/// A connection that was not used for so long is not used again: the other end may be about to close it. Less where such an end does
+/// so sooner, by the settings that nodes share.
 const UNUSED_MAX: Duration = Duration::from_secs(60);
 /// The other nodes of this cluster. Connections are made when they are needed, one a node, and kept.
 pub(crate) struct Nodes {
     /// Each with when it was asked for last.
     connections: Mutex<HashMap<Arc<str>, (Connecting, Instant)>>,
     connector: Connector,
+    unused_max: Duration,
     /// In the table of headers that come often, so that it is written once a connection: no header of a client comes by that
     /// name on one, so that nobody can try what it is.
     secret: HeaderValue,
@@ -66,7 +68,8 @@ impl Nodes {
     pub(crate) fn new(secret: &str, config: &Config) -> Result<Self> {
         let connector = connector(config)?;
         let secret = HeaderValue::try_from(secret).map_err(|_| Error::internal("the secret is no header"))?;
-        Ok(Self { connections: Mutex::default(), connector, secret })
+        let unused_max = UNUSED_MAX.min(Duration::from_millis(config.limits.idle_timeout_ms) * 3 / 4);
+        Ok(Self { connections: Mutex::default(), connector, unused_max, secret })
     }
 
     /// The connection to a node; another one where the last has ended, or was never made.
@@ -76,14 +79,18 @@ impl Nodes {
         // Nodes come and go, each at an address of its own.
         connections.retain(|_, (known, used)| match known.peek() {
             None => true,
-            Some(Ok(connection)) => !connection.is_over() && now.saturating_duration_since(*used) < UNUSED_MAX,
+            Some(Ok(connection)) => !connection.is_over() && now.saturating_duration_since(*used) < self.unused_max,
             Some(Err(_)) => false,
         });
-        if let Some((known, used)) = connections.get_mut(addr) {
+        if let Some((known, used)) = connections.get_mut(addr)
+            && known.peek().is_none_or(|known| known.clone().is_ok_and(|mut kept| kept.is_open()))
+        {
             *used = now;
             return known.clone();
         }
         let connecting = connect(self.connector.clone(), Arc::clone(addr)).boxed().shared();
+        // To its end, also when all who wait for it give up.
+        clock::spawn(connecting.clone());
         connections.insert(Arc::clone(addr), (connecting.clone(), now));
         connecting
     }

@@ -181,5 +181,7 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
     // All that other nodes ask comes over one connection each.
     let streams = u32::try_from(limits.calls).unwrap_or(u32::MAX);
     builder.http2().max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX)).max_concurrent_streams(streams);
+    // Questions whose askers gave up while this process stood still are no attack.
+    builder.http2().max_pending_accept_reset_streams(limits.calls);
     builder
 }

@@ -7,6 +7,7 @@ use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -57,9 +58,15 @@ impl Kept {
         Ok(Self { send, over })
     }
 
-    /// Whether it takes no more questions.
+    /// Whether it has ended.
     pub(super) fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire)
+    }
+
+    /// Whether it takes questions: one that goes on may have been told to take no more, or have no numbers left for them.
+    pub(super) fn is_open(&mut self) -> bool {
+        let ready = self.send.poll_ready(&mut Context::from_waker(Waker::noop()));
+        !self.is_over() && !matches!(ready, Poll::Ready(Err(_)))
     }
 
     /// Asks, and reads the whole answer. `sent` becomes true before anything can have left.
@@ -120,7 +127,9 @@ where
 {
     let silent = silence(connection.ping_pong());
     let mut connection = pin!(connection);
+    // In this order: after a pause of this process the answer to the ping may lie in the socket.
     let why = tokio::select! {
+        biased;
         ended = connection.as_mut() => ended.err().map(|error| error.to_string()),
         () = silent => Some("it does not answer a ping".to_owned()),
     };
