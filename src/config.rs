@@ -111,7 +111,7 @@ pub struct Config {
     pub advertise: Option<String>,
     /// The name of this host among them, the same in each of its lives; the machine's unless it is set.
     pub node_name: Option<String>,
-    /// What absolute URIs of this cluster begin with, such as `https://shop.example`.
+    /// What `Location` and absolute URIs of this cluster begin with, such as `https://shop.example`.
     pub public_url: Option<String>,
     /// Other clusters whose objects may be named in arguments, such as `http://stock.example:8080`.
     pub allowed_authorities: Vec<String>,

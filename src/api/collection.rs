@@ -89,7 +89,7 @@ where
         Ok(reply) => Ok(reply::response(asked, reply, Shape { described: true, location: Some(&location) })),
         // It was created, by who sent this before: he is to find it.
         Err(error) if error.kind() == Kind::ReplyNotKept => {
-            Err(Refusal { location: Some(format!("{}{location}", asked.prefix)), ..error.into() })
+            Err(Refusal { location: Some(reply::place(asked, &location)), ..error.into() })
         }
         Err(error) => Err(error.into()),
     }

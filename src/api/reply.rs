@@ -59,9 +59,15 @@ pub(crate) fn response(asked: &Asked<'_>, reply: Reply, shape: Shape<'_>) -> Ans
         headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
     }
     if let Some(location) = shape.location {
-        set_text(headers, LOCATION, format!("{}{location}", asked.prefix));
+        set_text(headers, LOCATION, place(asked, location));
     }
     answer
+}
+
+/// Where clients find what stands at a path: behind the URL by which they come, where that is said, else on this host.
+pub(crate) fn place(asked: &Asked<'_>, path: &str) -> String {
+    let public = asked.api.host.config().public_url.as_deref().unwrap_or_default();
+    format!("{}{}{path}", public.trim_end_matches('/'), asked.prefix)
 }
 
 /// Says where the description is, and the next page where there is one.

@@ -67,6 +67,11 @@ fn a_cart_takes_products_of_this_cluster_alone() {
     let own = json!({"product": "https://shop.example/objects/product/tea", "quantity": 1});
     server.post("/objects/cart/a/put", &own).is_empty(204);
     assert_eq!(items(&server, "a"), json!([{"product": uri("tea"), "quantity": 1}]));
+    // It is also how clients come, so what they are told to look for begins with it.
+    let created = server.ask("POST", "/objects/counter", &[], "");
+    let location = created.header("location").unwrap();
+    let path = location.strip_prefix("https://shop.example").unwrap_or_else(|| panic!("{location}"));
+    server.get(path).is(200, json!({"value": 0}));
 }
 
 #[test]
