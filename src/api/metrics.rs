@@ -94,6 +94,9 @@ struct Caches {
 struct Cluster {
     nodes: Gauge,
     shards: Gauge,
+    taken: Counter,
+    given_back: Counter,
+    fenced: Counter,
     forwards: Family<ForwardLabels, Counter>,
     relays: Family<ForwardLabels, Counter>,
 }
@@ -102,6 +105,11 @@ impl Cluster {
     fn set(&self, counts: ClusterCounts, forwards: &Forwards) {
         self.nodes.set(counts.nodes as i64);
         self.shards.set(counts.shards as i64);
+        for (counter, count) in
+            [(&self.taken, counts.taken), (&self.given_back, counts.given_back), (&self.fenced, counts.fenced)]
+        {
+            counter.inner().store(count, Relaxed);
+        }
         for (family, counts) in [(&self.forwards, &forwards.direct), (&self.relays, &forwards.relayed)] {
             for (result, count) in [
                 ("answered", &counts.answered),
@@ -156,6 +164,9 @@ impl Metrics {
         let cluster = Cluster::default();
         registry.register("nodes", "Nodes that are up", cluster.nodes.clone());
         registry.register("shards", "Shards that this node has", cluster.shards.clone());
+        registry.register("shards_taken", "Shards taken", cluster.taken.clone());
+        registry.register("shards_given_back", "Shards given back", cluster.given_back.clone());
+        registry.register("fencings", "Times declared dead by others", cluster.fenced.clone());
         registry.register("forwards", "Questions to other nodes", cluster.forwards.clone());
         let help = "Questions that a third node was asked to hand on";
         registry.register("relays", help, cluster.relays.clone());
@@ -330,7 +341,8 @@ mod tests {
         let _connected = metrics.connect();
         let pool = PoolCounts { pool: "default".into(), stale: 3, servers_open: 1, ..PoolCounts::default() };
         let caches = CacheCounts { l1_hits: 7, l1_misses: 2, pools: vec![pool] };
-        let (cluster, forwards) = (ClusterCounts { nodes: 3, shards: 341 }, Forwards::default());
+        let (cluster, forwards) =
+            (ClusterCounts { nodes: 3, shards: 341, taken: 400, given_back: 59, fenced: 1 }, Forwards::default());
         forwards.direct.lost.store(2, Relaxed);
         forwards.relayed.answered.store(5, Relaxed);
         let text = metrics.text(&caches, Some((cluster, &forwards)), false);
@@ -346,6 +358,9 @@ mod tests {
             "remote_object_cache_servers{pool=\"default\",state=\"open\"} 1",
             "remote_object_nodes 3",
             "remote_object_shards 341",
+            "remote_object_shards_taken_total 400",
+            "remote_object_shards_given_back_total 59",
+            "remote_object_fencings_total 1",
             "remote_object_forwards_total{result=\"lost\"} 2",
             "remote_object_relays_total{result=\"answered\"} 5",
         ] {

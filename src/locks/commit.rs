@@ -37,6 +37,8 @@ impl Locks {
             }
             Err(error) => {
                 hold.end();
+                let (shard, epoch) = (hold.shard, hold.epoch);
+                tracing::warn!(shard, epoch, ?error, "gave a shard up: what was put cannot be confirmed");
                 Commit::Unknown(error.with_outcome(Outcome::Unknown))
             }
         }
@@ -86,6 +88,8 @@ impl Locks {
             });
             if hold.is_over() || self.stopped.get().is_some() || clock::now() >= give_up {
                 hold.end();
+                let (shard, epoch) = (hold.shard, hold.epoch);
+                tracing::warn!(shard, epoch, object = %key, ?error, "gave a shard up: the store does not say what became of a put");
                 return Err(Commit::Unknown(error));
             }
             tokio::time::sleep(pause).await;

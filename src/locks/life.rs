@@ -95,6 +95,7 @@ impl Locks {
         if !self.renew(life) {
             return;
         }
+        self.tally.fenced.fetch_add(1, Relaxed);
         tracing::error!(incarnation = life, "declared dead by another node; dropping everything and joining again");
         self.end_all();
     }

@@ -161,6 +161,7 @@ impl Locks {
         let propose = |found: Option<&ShardRow>| (found == Some(&mine)).then(|| free.clone());
         change_seen(&self.cache, &Register::shard(shard), seen, propose).await?;
         self.map.learn(shard, None, hold.epoch);
+        self.tally.given_back.fetch_add(1, Relaxed);
         tracing::info!(shard, epoch = hold.epoch, owner = &*hold.life, why, "gave a shard back");
         Ok(())
     }

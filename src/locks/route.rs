@@ -1,6 +1,7 @@
 //! Where an object is to be asked for (rule R11). What is known here of others is a hint: the one who is asked looks into the
 //! register, and says so when it is not his.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::members::each_register;
@@ -82,6 +83,20 @@ pub struct ClusterCounts {
     pub nodes: usize,
     /// Shards that this node has.
     pub shards: usize,
+    /// Shards that it took since it began.
+    pub taken: u64,
+    /// Shards that it gave back.
+    pub given_back: u64,
+    /// Times that it was declared dead by another node, and went on as another life.
+    pub fenced: u64,
+}
+
+/// Counts what befalls the shards of this process.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) taken: AtomicU64,
+    pub(super) given_back: AtomicU64,
+    pub(super) fenced: AtomicU64,
 }
 
 impl Locks {
@@ -92,7 +107,13 @@ impl Locks {
             return None;
         }
         let shards = (0..self.taking.len() as u32).filter(|shard| self.hold(*shard).is_some()).count();
-        Some(ClusterCounts { nodes: self.members.get().rows().count(), shards })
+        Some(ClusterCounts {
+            nodes: self.members.get().rows().count(),
+            shards,
+            taken: self.tally.taken.load(Relaxed),
+            given_back: self.tally.given_back.load(Relaxed),
+            fenced: self.tally.fenced.load(Relaxed),
+        })
     }
 
     /// Whether other processes may have objects of this store.

@@ -17,7 +17,7 @@ use super::moves::Moves;
 use super::registers::{ClusterRow, ShardRow, change, change_seen, read};
 use super::relay::Relays;
 use super::remnants::Remnants;
-use super::route::{Map, moving, owned_by};
+use super::route::{Map, Tally, moving, owned_by};
 use crate::cache::{Cache, CacheCounts, Found, Published};
 use crate::clock::{self, Random};
 use crate::config::{Confirm, SHARDS};
@@ -25,7 +25,6 @@ use crate::error::{Error, Kind, Result};
 use crate::model::{Caps, ObjectKey, Ordering, Page, Register, Scan};
 
 /// Who owns what, as far as this process is concerned.
-#[derive(Debug)]
 pub struct Locks {
     pub(super) cache: Arc<Cache>,
     pub(super) caps: Caps,
@@ -51,6 +50,7 @@ pub struct Locks {
     pub(super) relays: Relays,
     pub(super) remnants: Remnants,
     pub(super) moves: Moves,
+    pub(super) tally: Tally,
     /// This process leaves: it takes no shard any more.
     pub(super) leaving: AtomicBool,
     /// It has left, and does not join again.
@@ -59,6 +59,13 @@ pub struct Locks {
     told_stopped: Notify,
     /// Waits for the store to fail, and holds it meanwhile.
     watch: OnceLock<tokio::task::AbortHandle>,
+}
+
+// By hand: the secret is in it.
+impl std::fmt::Debug for Locks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Locks").field("node", &self.node).finish_non_exhaustive()
+    }
 }
 
 /// How long a store that does not answer is waited for: by a confirm, a load, a beat with all it may have to do first. Longer than
@@ -109,6 +116,7 @@ impl Locks {
             map: Map::new(cluster.shards),
             relays: Relays::default(),
             remnants: Remnants::default(),
+            tally: Tally::default(),
             moves: Moves::default(),
             leaving: AtomicBool::new(false),
             left: AtomicBool::new(false),
@@ -214,6 +222,7 @@ impl Locks {
             return Err(moving());
         }
         holds[shard as usize] = Some(Arc::clone(&hold));
+        self.tally.taken.fetch_add(1, Relaxed);
         let from = owner.unwrap_or("nobody");
         tracing::info!(shard, epoch, owner = &*me, from, "took a shard");
         Ok(hold)
