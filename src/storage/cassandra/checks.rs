@@ -5,7 +5,7 @@ use super::fault::{Fault, one_line};
 use super::schema::{self, NEWEST};
 use super::session::Scope;
 use super::settings::{Settings, WantedScope};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::Durability;
 
 /// Fewer replicas cannot lose one and go on.
@@ -266,13 +266,15 @@ pub(super) fn misfit(settings: &Settings, fault: &Fault) -> Error {
 /// The transaction at start-up went wrong.
 pub(super) fn no_transactions(settings: &Settings, scope: &Scope, fault: &Fault) -> Error {
     let serial = scope.serial();
-    Error::config(format!(
+    let kind = if fault.is_silence() { Kind::StoreUnavailable } else { Kind::Config };
+    let text = format!(
         "{:?}: a lightweight transaction at {serial} on {} went wrong: {}; see that a quorum of its replicas is up, that \
          this user may write it, and that no guardrail forbids this consistency",
         settings.shown,
         settings.tables.name("register"),
         one_line(&fault.to_string())
-    ))
+    );
+    Error::new(kind, text)
 }
 
 #[cfg(test)]

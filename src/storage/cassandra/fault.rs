@@ -1,9 +1,12 @@
 //! What can go wrong with a request, and the one thing that must be known of it: whether it may have had an effect.
 
+use std::io;
+
 use scylla::deserialize::TypeCheckError;
 use scylla::errors::{
-    DbError, DeserializationError, ExecutionError, IntoRowsResultError, MaybeFirstRowError, NewSessionError,
-    NextRowError, PagerExecutionError, PrepareError, RequestAttemptError, RowsError,
+    ConnectionError, ConnectionPoolError, DbError, DeserializationError, ExecutionError, IntoRowsResultError,
+    MaybeFirstRowError, MetadataError, NewSessionError, NextRowError, PagerExecutionError, PrepareError,
+    RequestAttemptError, RowsError,
 };
 
 use crate::error::{Error, Kind};
@@ -85,6 +88,28 @@ impl Fault {
     pub(super) fn is_refusal(&self) -> bool {
         let Self::Execute(error) = self else { return false };
         matches!(&**error, ExecutionError::LastAttemptError(RequestAttemptError::DbError(error, _)) if is_refusal(error))
+    }
+
+    /// Whether nobody answered, or too few did: the servers may do so later. Any other fault is to be mended first.
+    pub(super) fn is_silence(&self) -> bool {
+        use io::ErrorKind as Io;
+        match self {
+            Self::Connect(error) => match &**error {
+                NewSessionError::MetadataError(MetadataError::ConnectionPoolError(ConnectionPoolError::Broken {
+                    last_connection_error,
+                })) => match last_connection_error {
+                    ConnectionError::ConnectTimeout => true,
+                    ConnectionError::IoError(error) => matches!(
+                        error.kind(),
+                        Io::ConnectionRefused | Io::TimedOut | Io::HostUnreachable | Io::NetworkUnreachable
+                    ),
+                    _ => false,
+                },
+                _ => false,
+            },
+            Self::Execute(error) => !self.is_refusal() && !matches!(&**error, ExecutionError::BadQuery(_)),
+            _ => false,
+        }
     }
 
     /// As the rooms above know it.

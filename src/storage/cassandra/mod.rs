@@ -26,7 +26,7 @@ use self::roster::Roster;
 use self::settings::Settings;
 use super::{Datastore, check_put};
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::{
     Caps, Cas, Entry, Loaded, ObjectKey, Ordering, Page, Put, Record, Register, Rev, Scan, Seen, Version,
 };
@@ -71,15 +71,17 @@ impl Cassandra {
     /// nothing there: tables are made by [`schema_apply`].
     ///
     /// # Errors
-    /// `config`, in one line: what is wrong with the URL or the cluster, and what to change.
+    /// `config`, in one line: what is wrong with the URL or the cluster, and what to change. `store-unavailable`: the servers, or
+    /// too many of them, do not answer.
     pub async fn open(config: &Config) -> Result<Self> {
         let settings = Settings::read(config)?;
         let late = || {
-            Error::config(format!(
+            let text = format!(
                 "{:?} did not come to an end of the checks within {} s; see that these servers are well",
                 settings.shown,
                 START_MAX.as_secs()
-            ))
+            );
+            Error::new(Kind::StoreUnavailable, text)
         };
         tokio::time::timeout(START_MAX, Self::start(&settings)).await.unwrap_or_else(|_| Err(late()))
     }
@@ -150,8 +152,9 @@ fn unreachable(settings: &Settings, fault: &Fault) -> Error {
              let this user in, or name others"
         }
     };
-    let fault = fault::one_line(&fault.to_string());
-    Error::config(format!("{:?} cannot be used: {fault}; {cure}", settings.shown))
+    let text = fault::one_line(&fault.to_string());
+    let kind = if fault.is_silence() { Kind::StoreUnavailable } else { Kind::Config };
+    Error::new(kind, format!("{:?} cannot be used: {text}; {cure}", settings.shown))
 }
 
 impl std::fmt::Debug for Cassandra {
