@@ -14,6 +14,8 @@ pub(super) async fn raise(target: &Target, by: u32, yes: bool) -> Result<i32> {
         say("nothing was raised");
         return Ok(1);
     }
+    // Somebody may have taken his time to answer.
+    refuse_in_use(&cache, "nothing was raised").await?;
     let shards = raise_epochs(&cache, by).await?;
     say(format!("epochs raised by {by}, of {shards} shards; what shared caches have of before counts no more"));
     Ok(0)

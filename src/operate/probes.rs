@@ -1,5 +1,6 @@
 //! What the protocol needs of a store, tried on things of its own: registers below `doctor/`, an object of a type nobody
-//! else has. They disturb nothing: the object is left as deleted, and a purge takes it all away.
+//! else has. They disturb nothing: the object is left as deleted, and a purge, where the store has one,
+//! takes it all away.
 
 use bytes::Bytes;
 

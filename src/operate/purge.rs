@@ -16,6 +16,8 @@ pub(super) async fn purge(target: &Target, yes: bool) -> Result<i32> {
         say("nothing was removed");
         return Ok(1);
     }
+    // Somebody may have taken his time to answer.
+    refuse_in_use(&target.bare(store.clone()), "nothing was removed").await?;
     let count = store.purge().await?;
     say(format!("records of deleted objects removed: {count}"));
     Ok(0)

@@ -20,7 +20,7 @@ struct Flags {
     /// The address to listen on
     #[arg(long, value_name = "ADDR", env = "REMOTE_OBJECT_LISTEN")]
     listen: Option<String>,
-    /// The datastore: sqlite:PATH or memory:
+    /// The datastore: sqlite:PATH, memory:, or one of those built in, such as cassandra://HOSTS/KEYSPACE
     #[arg(long, value_name = "URL", env = "REMOTE_OBJECT_STORE")]
     store: Option<String>,
     /// The shared cache before the store, such as memcached://m1,m2

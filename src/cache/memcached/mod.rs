@@ -67,12 +67,17 @@ pub(super) fn connect(tls: Option<Arc<ClientConfig>>, login: Option<Arc<str>>) -
 }
 
 /// One memcached.
-#[derive(Debug)]
 struct Memcached {
     address: SocketAddr,
     tls: Option<Tls>,
     login: Option<Arc<str>>,
     connection: Lazy<Arc<Connection>>,
+}
+
+impl std::fmt::Debug for Memcached {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Memcached").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 impl Memcached {
