@@ -24,6 +24,7 @@ const KEYS: &[&str] = &[
     "entrypoint",
     "environment",
     "healthcheck",
+    "hostname",
     "image",
     "ports",
     "profiles",
