@@ -19,8 +19,7 @@ fn one_node_of_the_store_that_stands_still_or_is_killed_is_not_missed() {
     let task = task();
     let server = run.start("one");
     run.load.ask_of(&[server.address]);
-    // Of the two the dearer one is played under a cluster's load too, in `tests/cluster`.
-    while run.goes_on(1) {
+    while run.goes_on(2) {
         run.answers(100, BACK, "nothing is answered before");
         let node = Node::find(1 + run.load.below(3)).unwrap();
         if run.round() % 2 == 1 {

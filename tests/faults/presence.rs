@@ -2,7 +2,7 @@
 //!
 //! An entry counts iff its version is the object's current one, and a process that has just begun asks the store which one
 //! that is. A store that answers with the version of the entry makes the two equal, whatever the entry is: so the process
-//! does what one does that does not compare them. As in `tests/protocol/broken.rs`, the code that is tested is the code that
+//! does what one does that does not compare them. As in `tests/sim/broken.rs`, the code that is tested is the code that
 //! is shipped.
 
 use std::net::SocketAddr;

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::launch::Lifetime;
 use super::server::{self, Kind, Server};
-use super::{Only, Up, down, probe, up};
+use super::{Only, Source, Up, down, probe, up};
 
 /// Servers that are ended when this is dropped. What was up before is left up.
 #[derive(Default)]
@@ -20,7 +20,9 @@ impl Lease {
     /// # Errors
     /// When it cannot be brought up and servers are [`required`]; else the tests will say which of them they skip.
     pub(crate) fn take() -> Result<Self> {
-        match up(&Up::default(), Lifetime::OfTheTask) {
+        // Tests that kill and freeze servers need processes of this machine; where none may be skipped, those there are.
+        let from = required().then_some(Source::Packages);
+        match up(&Up { from, ..Up::default() }, Lifetime::OfTheTask) {
             Ok(started) => Ok(Self { started }),
             Err(error) if required() => Err(error),
             Err(error) => {
