@@ -231,6 +231,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn one_that_is_told_to_take_no_more_is_not_open() {
+        let (near, far) = duplex(1 << 16);
+        tokio::spawn(async move {
+            let mut connection = server::Builder::new().handshake::<DuplexStream, Bytes>(far).await.unwrap();
+            while let Some(Ok((_, mut answer))) = connection.accept().await {
+                answer.send_response(Response::new(()), true).unwrap();
+                connection.graceful_shutdown();
+            }
+            pending::<()>().await;
+        });
+        let mut kept = Kept::open(near).await.unwrap();
+        assert!(kept.is_open());
+        assert!(ask(&kept, b"5").await.is_ok());
+        let told = async {
+            while kept.is_open() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(10), told).await.expect("it is taken for open still");
+        assert!(is_unsent(&ask(&kept, b"5").await));
+    }
+
+    #[tokio::test]
     async fn one_that_has_ended_takes_nothing_more() {
         let (near, far) = duplex(1 << 16);
         let kept = Kept::open(near).await.unwrap();
