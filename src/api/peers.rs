@@ -40,6 +40,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A connection that was not used for so long is not used again: the other end may be about to close it. Less where such an end does
 /// so sooner, by the settings that nodes share.
 const UNUSED_MAX: Duration = Duration::from_secs(60);
+
 /// The other nodes of this cluster. Connections are made when they are needed, one a node, and kept.
 pub(crate) struct Nodes {
     /// Each with when it was asked for last.

@@ -129,7 +129,13 @@ async fn a_node_that_drains_hands_over_without_a_failed_call() {
         (sent, longest)
     });
     tokio::time::sleep(Duration::from_millis(500)).await;
+    let (had, host) = (first.service.host().cluster_counts().unwrap().0, first.service.host().clone());
     first.drain().await;
+    let (gave, took) = (host.cluster_counts().unwrap().0, second.service.host().cluster_counts().unwrap().0);
+    assert!(had.taken >= had.shards as u64 && had.shards > 0, "{had:?}");
+    assert!(gave.given_back >= had.shards as u64 && gave.shards == 0, "{gave:?}");
+    assert!(took.taken > 0, "{took:?}");
+    assert_eq!((gave.fenced, took.fenced), (0, 0));
     tokio::time::sleep(Duration::from_millis(500)).await;
     over.send(()).unwrap();
     let (sent, longest) = load.await.unwrap();
